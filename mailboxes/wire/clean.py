@@ -1,0 +1,61 @@
+"""Words from a stranger's server, made fit to keep and show (FACTS D13, SPEC D4, S1, S3)."""
+
+from __future__ import annotations
+
+import base64
+import re
+import unicodedata
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+KEPT_CHARS = 500
+MASK = "[secret]"
+_TOKENS = re.compile(
+    r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{8,}|\bya29\.[\w.-]+|\beyJ[\w-]{10,}(?:\.[\w-]*){0,2}|\b1//[\w-]{10,}"
+)
+_SIGNIN_LINK = re.compile(r"(https?://[^\s?<>]+)\?[^\s<>]+")
+
+
+class BadText(ValueError):
+    """A credential, host or folder holds a character that no mail server must see."""
+
+
+def clean(text: str | bytes, secrets: Iterable[str] = ()) -> str:
+    """Return `text` without control characters and secrets, at most 500 characters.
+
+    Lines are joined by a newline. Query strings of links are dropped: sign-in links carry tokens.
+    """
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    words = "\n".join(_printable(line).rstrip() for line in words.splitlines())
+    words = redact(words, secrets)
+    words = _SIGNIN_LINK.sub(r"\1", words)
+    return words if len(words) <= KEPT_CHARS else words[: KEPT_CHARS - 1] + "…"
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Mask each known secret in every spelling that it may come back in, and anything token-like."""
+    for secret in secrets:
+        for form in spellings(secret):
+            text = text.replace(form, MASK)
+    return _TOKENS.sub(lambda found: (found.group(1) or "") + MASK, text)
+
+
+def spellings(secret: str) -> list[str]:
+    """The raw, base64 and URL-encoded spellings of a secret, longest first; none for one under 4 characters."""
+    if len(secret) < 4:
+        return []
+    raw = secret.encode()
+    forms = {secret, base64.b64encode(raw).decode(), base64.b64encode(raw).decode().rstrip("=")}
+    forms |= {quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1]}
+    return sorted(forms, key=len, reverse=True)
+
+
+def refuse_control(value: str, field: str) -> str:
+    """Return `value`, or raise BadText where it holds CR, LF, NUL or another control character (SPEC S3)."""
+    if any(unicodedata.category(char) == "Cc" for char in value):
+        raise BadText(f"{field} holds a control character or a line break: remove it and type the value again.")
+    return value
+
+
+def _printable(line: str) -> str:
+    return "".join(char if unicodedata.category(char)[0] != "C" else " " for char in line)

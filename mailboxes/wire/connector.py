@@ -1,0 +1,117 @@
+"""The one way out: judge the port, resolve, judge every address, connect to that address, verify TLS (SPEC S2)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailboxes.wire.addresses import AddressPolicy, Refused, normal_host
+from mailboxes.wire.channel import Channel, open_channel
+from mailboxes.wire.recorder import Recorder
+from mailboxes.wire.resolver import NameFault, Resolver
+from mailboxes.wire.values import Endpoint, Limits, Security, Stage, WireFault
+
+
+def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
+    """A verifying client context, TLS 1.2 or newer. Make it once: loading the CA bundle costs 10 to 50 checks.
+
+    `ca_file` is trusted besides the system's authorities; the sandbox passes its throwaway CA.
+    """
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+@dataclass(frozen=True)
+class Connector:
+    """Opens every outgoing connection of Postmend. `on_connect` is told each address before the packet leaves."""
+
+    resolver: Resolver
+    policy: AddressPolicy = field(default_factory=AddressPolicy)
+    tls: ssl.SSLContext = field(default_factory=tls_context, repr=False)
+    limits: Limits = field(default_factory=Limits)
+    on_connect: Callable[[str, int], None] | None = None
+
+    async def open(self, endpoint: Endpoint, recorder: Recorder) -> Channel:
+        """Return a channel to the endpoint, encrypted already for implicit TLS. Raises WireFault."""
+        addresses = await self._addresses(endpoint, recorder)
+        channel = await self._connect(addresses, endpoint.port, recorder)
+        if endpoint.security is Security.SSL:
+            try:
+                await self.upgrade(channel, endpoint.host, recorder)
+            except BaseException:
+                channel.close()
+                raise
+        return channel
+
+    async def upgrade(self, channel: Channel, host: str, recorder: Recorder) -> None:
+        """Encrypt the channel. Bytes that came before the handshake are refused (FACTS D7). Raises WireFault."""
+        recorder.enter(Stage.TLS)
+        if channel.unread:
+            words = (await channel.read())[:200]
+            raise recorder.fault("PLAINTEXT_BEFORE_TLS", b"the server spoke before TLS: " + words)
+        try:
+            await channel.start_tls(self.tls, normal_host(host), self.limits.connect_s)
+        except ssl.SSLCertVerificationError as error:
+            text = f"certificate verify failed: {error.verify_message}"
+            raise recorder.fault("CERTIFICATE_VERIFY_FAILED", text) from None
+        except ssl.SSLError as error:
+            raise recorder.fault(error.reason or "SSL_ERROR", str(error.reason or "TLS failed")) from None
+        except (TimeoutError, OSError) as error:
+            raise recorder.fault(*local_fault(error, "the TLS handshake")) from None
+
+    async def _addresses(self, endpoint: Endpoint, recorder: Recorder) -> list[str]:
+        recorder.enter(Stage.DNS)
+        try:
+            host = normal_host(endpoint.host)
+            self.policy.check_port(endpoint.port)
+            async with asyncio.timeout(self.limits.dns_s):
+                found = await self.resolver.addresses(host)
+            return [str(self.policy.check_address(address)) for address in found]
+        except Refused as refusal:
+            raise recorder.fault("REFUSED_BY_POLICY", str(refusal)) from None
+        except NameFault as fault:
+            raise recorder.fault(fault.code, fault.text) from None
+        except TimeoutError:
+            raise recorder.fault("EAI_AGAIN", "the name server did not answer in time") from None
+
+    async def _connect(self, addresses: list[str], port: int, recorder: Recorder) -> Channel:
+        recorder.enter(Stage.CONNECT)
+        error: Exception = TimeoutError()
+        share_s = self.limits.connect_s / len(addresses)
+        for address in addresses:
+            if self.on_connect is not None:
+                self.on_connect(address, port)
+            try:
+                async with asyncio.timeout(share_s):
+                    return await open_channel(address, port)
+            except OSError as failed:
+                error = failed
+        raise recorder.fault(*local_fault(error, "the connection")) from None
+
+
+def local_fault(error: BaseException, what: str) -> tuple[str, str]:
+    """Name a fault that no server spoke: the errno's name and plain words."""
+    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+    if number is not None and number in errno.errorcode:
+        name = errno.errorcode[number]
+        return name, f"[{name}] {_WORDS.get(name, 'network error')}"
+    if isinstance(error, TimeoutError):
+        return "ETIMEDOUT", f"{what} timed out"
+    return "ECONNRESET", f"{what} was closed by the server"
+
+
+_WORDS = {
+    "ECONNREFUSED": "Connection refused",
+    "ENETUNREACH": "Network is unreachable",
+    "EHOSTUNREACH": "No route to host",
+    "ETIMEDOUT": "Connection timed out",
+    "ECONNRESET": "Connection reset by peer",
+    "EPIPE": "Connection reset by peer",
+}

@@ -1,0 +1,125 @@
+"""A dialogue says what to send and is handed each reply; this drives one over a channel.
+
+Dialogues are generators without I/O: they yield Send, Read or Upgrade and end by returning or by raising
+WireFault. Parsers take bytes and give replies. So both can be tested by values alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from mailboxes.wire.channel import Channel
+from mailboxes.wire.connector import Connector, local_fault
+from mailboxes.wire.recorder import Recorder
+from mailboxes.wire.values import Stage
+
+ReplyT = TypeVar("ReplyT")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send `data`, then wait for one reply."""
+
+    stage: Stage
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Wait for one more reply."""
+
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Encrypt the connection now."""
+
+
+Action = Send | Read | Upgrade
+Dialogue = Generator[Action, ReplyT, None]
+
+
+class ProtocolFault(Exception):
+    """The bytes are no reply of this protocol, or are too many. `code` names the fault."""
+
+    def __init__(self, code: str, text: bytes | str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.text = text
+
+
+class Parser(Protocol[ReplyT]):
+    """Bytes in, replies out."""
+
+    def feed(self, data: bytes) -> None:
+        """Take more bytes. Raises ProtocolFault where they exceed a limit."""
+        ...
+
+    def next_reply(self) -> ReplyT | None:
+        """The next whole reply, or None where more bytes are needed. Raises ProtocolFault."""
+        ...
+
+    @property
+    def unread(self) -> bytes:
+        """Bytes taken and not yet given out."""
+        ...
+
+
+async def converse(
+    dialogue: Dialogue[ReplyT],
+    parser: Parser[ReplyT],
+    *,
+    channel: Channel,
+    connector: Connector,
+    host: str,
+    recorder: Recorder,
+) -> None:
+    """Run the dialogue to its end. Raises WireFault where it fails."""
+    action = next(dialogue, None)
+    while action is not None:
+        try:
+            if isinstance(action, Upgrade):
+                await _upgrade(parser, channel, connector, host, recorder)
+                action = next(dialogue)
+            else:
+                action = dialogue.send(await _exchange(action, parser, channel, connector, recorder))
+        except StopIteration:
+            return
+
+
+async def _upgrade(
+    parser: Parser[ReplyT], channel: Channel, connector: Connector, host: str, recorder: Recorder
+) -> None:
+    if parser.unread:
+        recorder.enter(Stage.TLS)
+        raise recorder.fault("PLAINTEXT_BEFORE_TLS", b"bytes sent before TLS: " + parser.unread[:200])
+    await connector.upgrade(channel, host, recorder)
+
+
+async def _exchange(
+    action: Send | Read, parser: Parser[ReplyT], channel: Channel, connector: Connector, recorder: Recorder
+) -> ReplyT:
+    recorder.enter(action.stage)
+    if isinstance(action, Send) and action.data:
+        channel.write(action.data)
+    try:
+        async with asyncio.timeout(connector.limits.command_s):
+            return await _reply(parser, channel, recorder)
+    except ProtocolFault as fault:
+        raise recorder.fault(fault.code, fault.text) from None
+    except OSError as error:
+        raise recorder.fault(*local_fault(error, "the server's answer")) from None
+
+
+async def _reply(parser: Parser[ReplyT], channel: Channel, recorder: Recorder) -> ReplyT:
+    while (reply := parser.next_reply()) is None:
+        data = await channel.read()
+        if not data:
+            words = parser.unread.strip()[:200] or b"the connection was closed by the server"
+            raise recorder.fault("EOF", words)
+        parser.feed(data)
+    return reply

@@ -1,0 +1,170 @@
+"""IMAP as far as a mailbox needs it: greeting, STARTTLS, AUTHENTICATE, SELECT, one search (RFC 3501, 9051).
+
+Generators without I/O; `dialogue.converse` drives them. One login attempt with one mechanism.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+from mailboxes.wire import sasl
+from mailboxes.wire.clean import refuse_control
+from mailboxes.wire.dialogue import Action, Dialogue, Read, Send, Upgrade
+from mailboxes.wire.imap_reply import ImapReply
+from mailboxes.wire.utf7 import encode_folder
+from mailboxes.wire.values import Login, SecretKind, Security, Stage, WireFault
+
+Collected = Generator[Action, ImapReply, list[ImapReply]]
+Final = Generator[Action, ImapReply, ImapReply]
+
+
+@dataclass
+class ImapSession:
+    """One session's steps, to be chained by `yield from`: open, authenticate, select, search."""
+
+    security: Security
+    capabilities: frozenset[str] = frozenset()
+    _tag: int = field(default=0, repr=False)
+
+    def open(self) -> Dialogue[ImapReply]:
+        """Greeting, STARTTLS where the endpoint wants it, capabilities."""
+        greeting = yield Read(Stage.GREETING)
+        if greeting.status == "PREAUTH":
+            # A session that is logged in already would skip STARTTLS (FACTS D7).
+            raise WireFault(Stage.GREETING, "PREAUTH", "the server greets with PREAUTH: refused")
+        if greeting.tag != "*" or greeting.status != "OK":
+            code = "NOT_IMAP" if greeting.status not in ("BYE", "NO", "BAD") else greeting.codes
+            raise WireFault(Stage.GREETING, code, greeting.line)
+        if self.security is Security.STARTTLS:
+            yield from self._capability()
+            yield from self._starttls()
+            yield from self._capability()
+        elif greeting.code.startswith("CAPABILITY"):
+            self.capabilities = frozenset(greeting.code.upper().split()[1:])
+        else:
+            yield from self._capability()
+
+    def authenticate(self, login: Login) -> Dialogue[ImapReply]:
+        """Log in once, by the one mechanism that fits; LOGIN the command only where no AUTH= is offered."""
+        offered = {name.removeprefix("AUTH=") for name in self.capabilities if name.startswith("AUTH=")}
+        mechanism = sasl.choose(login, offered)
+        if mechanism is not None:
+            final = yield from self._authenticate(mechanism, login)
+        elif login.kind is SecretKind.PASSWORD and "LOGINDISABLED" not in self.capabilities:
+            final = yield from self._login(login)
+        else:
+            raise WireFault(Stage.AUTH, self._refusal_code(), self._offer(offered))
+        if final.status != "OK":
+            raise WireFault(Stage.AUTH, final.codes, final.line)
+
+    def select(self, folder: str) -> Dialogue[ImapReply]:
+        """Open the folder. ID is told first where the server knows it: NetEase wants it (FACTS B9)."""
+        refuse_control(folder, "folder")
+        if "ID" in self.capabilities:
+            yield from self._command(Stage.SELECT, b'ID ("name" "postmend")')
+        *_, final = yield from self._command(Stage.SELECT, b"SELECT " + quoted(encode_folder(folder)))
+        if final.status != "OK":
+            raise WireFault(Stage.SELECT, final.codes, final.line)
+
+    def search_message(self, message_id: str) -> Generator[Action, ImapReply, list[int]]:
+        """UIDs of the messages with this Message-ID in the selected folder."""
+        term = quoted(refuse_control(message_id, "Message-ID"))
+        *untagged, final = yield from self._command(Stage.READ, b"UID SEARCH HEADER Message-ID " + term)
+        if final.status != "OK":
+            raise WireFault(Stage.READ, final.codes, final.line)
+        hits = [reply.text.split() for reply in untagged if reply.status == "SEARCH"]
+        return [int(word) for words in hits for word in words if word.isdigit()]
+
+    def _capability(self) -> Dialogue[ImapReply]:
+        *untagged, final = yield from self._command(Stage.GREETING, b"CAPABILITY")
+        if final.status != "OK":
+            raise WireFault(Stage.GREETING, final.codes, final.line)
+        lists = [reply.text.upper().split() for reply in untagged if reply.status == "CAPABILITY"]
+        self.capabilities = frozenset(word for words in lists for word in words)
+
+    def _starttls(self) -> Dialogue[ImapReply]:
+        if "STARTTLS" not in self.capabilities:
+            raise WireFault(Stage.TLS, "STARTTLS_NOT_OFFERED", "STARTTLS not supported by server")
+        *_, final = yield from self._command(Stage.TLS, b"STARTTLS")
+        if final.status != "OK":
+            raise WireFault(Stage.TLS, final.codes, final.line)
+        self.capabilities = frozenset()
+        yield Upgrade()
+
+    def _authenticate(self, mechanism: str, login: Login) -> Final:
+        first = {"PLAIN": sasl.plain, "XOAUTH2": sasl.xoauth2}.get(mechanism)
+        answers = list(sasl.login_answers(login)) if first is None else [first(login)]
+        command = f"AUTHENTICATE {mechanism}".encode()
+        if first is not None and "SASL-IR" in self.capabilities:
+            command += b" " + answers.pop(0)
+        tag = self._next_tag()
+        reply = yield Send(Stage.AUTH, tag.encode() + b" " + command + b"\r\n")
+        heard: list[ImapReply] = []
+        while reply.tag != tag:
+            if reply.tag == "+":
+                reason = "" if answers else sasl.explain_challenge(reply.text)
+                heard += [ImapReply("*", "NO", "", reason)] if reason else []
+                # Past the last answer the server tells its reason and waits for an empty line (FACTS A17).
+                reply = yield Send(Stage.AUTH, (answers.pop(0) if answers else b"") + b"\r\n")
+            else:
+                heard.append(_not_bye(reply, Stage.AUTH, heard))
+                reply = yield Read(Stage.AUTH)
+        return _with_reasons(reply, heard)
+
+    def _login(self, login: Login) -> Final:
+        words = b" ".join(quoted(refuse_control(word, "login")) for word in (login.username, login.secret))
+        *heard, final = yield from self._command(Stage.AUTH, b"LOGIN " + words)
+        return _with_reasons(final, heard)
+
+    def _command(self, stage: Stage, command: bytes) -> Collected:
+        """Send one command; all its replies, the tagged one last."""
+        tag = self._next_tag()
+        reply = yield Send(stage, tag.encode() + b" " + command + b"\r\n")
+        heard = [reply]
+        while reply.tag != tag:
+            _not_bye(reply, stage, heard[:-1])
+            reply = yield Read(stage)
+            heard.append(reply)
+        return heard
+
+    def _next_tag(self) -> str:
+        self._tag += 1
+        return f"A{self._tag}"
+
+    def _refusal_code(self) -> str:
+        return "LOGINDISABLED" if "LOGINDISABLED" in self.capabilities else "AUTH_NOT_OFFERED"
+
+    def _offer(self, offered: set[str]) -> str:
+        return "no usable login method: the server offers " + (", ".join(sorted(offered)) or "none")
+
+
+def check(login: Login, security: Security, folder: str, message_id: str | None = None) -> Dialogue[ImapReply]:
+    """A check of the IMAP leg: open, log in, open the folder, and on request look for one message."""
+    session = ImapSession(security)
+    yield from session.open()
+    yield from session.authenticate(login)
+    yield from session.select(folder)
+    if message_id is not None and not (yield from session.search_message(message_id)):
+        raise WireFault(Stage.READ, "NOT_ARRIVED", "the test message has not arrived in the folder")
+
+
+def quoted(text: str) -> bytes:
+    """A quoted string of RFC 3501; the caller has refused control characters."""
+    return b'"' + text.replace("\\", "\\\\").replace('"', '\\"').encode() + b'"'
+
+
+def _not_bye(reply: ImapReply, stage: Stage, heard: list[ImapReply]) -> ImapReply:
+    if reply.tag == "*" and reply.status == "BYE":
+        final = _with_reasons(reply, heard)
+        raise WireFault(stage, final.codes, final.line)
+    return reply
+
+
+def _with_reasons(final: ImapReply, heard: list[ImapReply]) -> ImapReply:
+    """The final reply with what untagged NO and BAD said before it: there stands the cause (Google's WEBALERT)."""
+    if final.status == "OK":
+        return final
+    reasons = [reply.line for reply in heard if reply.status in ("NO", "BAD", "BYE")]
+    text = "\n".join([final.text, *reasons])
+    return ImapReply(final.tag, final.status, final.code, text)

@@ -1,0 +1,101 @@
+"""IMAP's bytes to replies, within limits. Literals are read over: no reply that a check needs has one worth keeping."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mailboxes.wire.dialogue import ProtocolFault
+from mailboxes.wire.values import Limits
+
+_LITERAL = re.compile(rb"\{(\d+)\+?\}$")
+_CODE = re.compile(r"^\[([^\]]*)\]\s*(.*)$", re.DOTALL)
+_STATUSES = ("OK", "NO", "BAD", "BYE", "PREAUTH")
+
+
+@dataclass(frozen=True, slots=True)
+class ImapReply:
+    """One response: tag ("*", "+" or ours), status or data word, response code without brackets, the rest."""
+
+    tag: str
+    status: str
+    code: str
+    text: str
+
+    @property
+    def codes(self) -> str:
+        """Status and first word of the response code: "NO AUTHENTICATIONFAILED"."""
+        return f"{self.status} {self.code.split()[0]}" if self.code else self.status
+
+    @property
+    def line(self) -> str:
+        """The response as it came."""
+        code = f"[{self.code}] " if self.code else ""
+        return f"{self.tag} {self.status} {code}{self.text}".strip()
+
+
+class ImapParser:
+    """Bytes to responses, within limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._line = b""
+        self._literal = 0
+        self._size = 0
+
+    @property
+    def unread(self) -> bytes:
+        """Bytes that belong to no response yet."""
+        return bytes(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        """Take more bytes."""
+        self._buffer += data
+        self._size += len(data)
+        if self._size > self._limits.reply_bytes:
+            raise ProtocolFault("REPLY_TOO_LONG", bytes(data[:200]))
+
+    def next_reply(self) -> ImapReply | None:
+        """The next whole response, or None."""
+        while (part := self._next_line()) is not None:
+            found = _LITERAL.search(part)
+            if found is None:
+                whole, self._line = self._line + part, b""
+                return self._parse(whole.decode("utf-8", "replace"))
+            self._literal = int(found.group(1))
+            if self._literal > self._limits.literal_bytes:
+                raise ProtocolFault("LITERAL_TOO_LONG", part[:200])
+            self._line += part[: found.start()]
+        return None
+
+    def _next_line(self) -> bytes | None:
+        if self._literal:
+            skipped = min(self._literal, len(self._buffer))
+            del self._buffer[:skipped]
+            self._literal -= skipped
+            if self._literal:
+                return None
+        end = self._buffer.find(b"\n")
+        if max(end, len(self._line) + len(self._buffer) if end < 0 else 0) > self._limits.line_bytes:
+            raise ProtocolFault("LINE_TOO_LONG", bytes(self._buffer[:200]))
+        if end < 0:
+            return None
+        line = bytes(self._buffer[:end]).rstrip(b"\r")
+        del self._buffer[: end + 1]
+        return line
+
+    def _parse(self, line: str) -> ImapReply:
+        tag, _, rest = line.partition(" ")
+        if tag.startswith("+") and tag != "+":
+            raise ProtocolFault("NOT_IMAP", line)
+        if tag == "+":
+            return ImapReply("+", "", "", rest)
+        word, _, text = rest.partition(" ")
+        status = word.upper()
+        if not tag or (tag != "*" and status not in _STATUSES):
+            raise ProtocolFault("NOT_IMAP", line)
+        if tag != "*":
+            self._size = len(self._buffer)
+        found = _CODE.match(text) if status in _STATUSES else None
+        return ImapReply(tag, status, found.group(1), found.group(2)) if found else ImapReply(tag, status, "", text)

@@ -1,0 +1,62 @@
+"""Writes down the stages of one leg as they pass or fail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from mailboxes.wire.clean import clean
+from mailboxes.wire.values import Leg, Report, Stage, Step, WireFault
+
+
+class Recorder:
+    """Turns "now in this stage" and "this failed" into the steps of a Report.
+
+    `secrets` never appear in a recorded text. `clock` returns seconds, monotonic.
+    """
+
+    def __init__(
+        self, leg: Leg, secrets: tuple[str, ...] = (), clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.leg = leg
+        self.stage: Stage | None = None
+        self._secrets = secrets
+        self._clock = clock
+        self._since = clock()
+        self._steps: list[Step] = []
+        self._words = ("", "")
+
+    def enter(self, stage: Stage) -> None:
+        """The leg has come to `stage`: what stood before it has passed."""
+        if stage is not self.stage:
+            self._close(ok=True)
+            self.stage = stage
+
+    def heard(self, code: str, text: str | bytes) -> None:
+        """Keep the server's latest words for the present stage."""
+        self._words = (code, clean(text, self._secrets))
+
+    def fault(self, code: str, text: str | bytes) -> WireFault:
+        """The WireFault for a failure in the present stage, cleaned; the caller raises it."""
+        return WireFault(self.stage or Stage.CONNECT, code, clean(text, self._secrets))
+
+    def failed(self, fault: WireFault) -> None:
+        """The leg ended with `fault`."""
+        self.enter(fault.stage)
+        self._words = (fault.code, clean(fault.text, self._secrets))
+        self._close(ok=False)
+
+    def passed(self) -> None:
+        """The leg came to its end: the present stage has passed."""
+        self._close(ok=True)
+
+    def report(self) -> Report:
+        """All steps so far."""
+        return Report(self.leg, tuple(self._steps))
+
+    def _close(self, *, ok: bool) -> None:
+        now = self._clock()
+        if self.stage is not None:
+            elapsed_ms = round((now - self._since) * 1000)
+            self._steps.append(Step(self.stage, ok, elapsed_ms, *self._words))
+        self._since, self._words, self.stage = now, ("", ""), None

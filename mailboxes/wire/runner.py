@@ -1,0 +1,117 @@
+"""Check one mailbox, or many within bounds. A mailbox's fault is a failed step, never an exception."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mailboxes.wire import imap, smtp
+from mailboxes.wire.clean import BadText, refuse_control
+from mailboxes.wire.connector import Connector, local_fault
+from mailboxes.wire.dialogue import Dialogue, Parser, converse
+from mailboxes.wire.imap_reply import ImapParser
+from mailboxes.wire.recorder import Recorder
+from mailboxes.wire.sasl import plain, xoauth2
+from mailboxes.wire.values import Leg, LegTarget, Report, SecretKind, Stage, Target, WireFault
+
+logger = logging.getLogger(__name__)
+KeyT = TypeVar("KeyT")
+ReplyT = TypeVar("ReplyT")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many mailboxes may be under way, in all and per mail host."""
+
+    total: int = 250
+    per_host: int = 20
+
+
+async def check(target: Target, connector: Connector) -> tuple[Report, ...]:
+    """Check the wanted legs of one mailbox within the connector's limits.
+
+    A password goes to SMTP first, then once to IMAP (SPEC X3); access tokens go to both side by side.
+    """
+    legs = [(leg, wanted) for leg, wanted in ((Leg.SMTP, target.smtp), (Leg.IMAP, target.imap)) if wanted]
+    deadline = asyncio.get_running_loop().time() + connector.limits.total_s
+    runs = [_check_leg(leg, wanted, target, connector, deadline) for leg, wanted in legs]
+    if all(wanted.login.kind is SecretKind.ACCESS_TOKEN for _leg, wanted in legs):
+        return tuple(await asyncio.gather(*runs))
+    return tuple([await run for run in runs])
+
+
+async def check_many(
+    jobs: Iterable[tuple[KeyT, str, Callable[[], Coroutine[Any, Any, ReplyT]]]], bounds: Bounds
+) -> AsyncIterator[tuple[KeyT, ReplyT]]:
+    """Run jobs `(key, host, work)` within bounds; yield each result as it comes.
+
+    A job that raises is our own fault: it is logged and left out, so it spoils no other.
+    """
+    in_all = asyncio.Semaphore(bounds.total)
+    by_host: dict[str, asyncio.Semaphore] = {}
+
+    async def bounded(key: KeyT, host: str, work: Callable[[], Coroutine[Any, Any, ReplyT]]) -> tuple[KeyT, ReplyT]:
+        async with by_host.setdefault(host, asyncio.Semaphore(bounds.per_host)), in_all:
+            return key, await work()
+
+    tasks = [asyncio.create_task(bounded(*job)) for job in jobs]
+    for done in asyncio.as_completed(tasks):
+        try:
+            yield await done
+        except Exception as error:  # the type alone: the text may hold a secret
+            logger.error("a check ended in our own fault: %s", type(error).__name__)
+
+
+async def _check_leg(leg: Leg, wanted: LegTarget, target: Target, connector: Connector, deadline: float) -> Report:
+    recorder = Recorder(leg, secrets_of(wanted))
+    try:
+        _refuse_bad_text(wanted, target)
+        async with asyncio.timeout_at(deadline):
+            await _run_leg(leg, wanted, target, connector, recorder)
+        recorder.passed()
+    except WireFault as fault:
+        recorder.failed(fault)
+    except BadText as bad:
+        recorder.failed(WireFault(Stage.DNS, "BAD_TEXT", str(bad)))
+    except TimeoutError as error:
+        recorder.failed(recorder.fault(*local_fault(error, "the check")))
+    return recorder.report()
+
+
+async def _run_leg(leg: Leg, wanted: LegTarget, target: Target, connector: Connector, recorder: Recorder) -> None:
+    if leg is Leg.SMTP:
+        security = wanted.endpoint.security
+        talk = smtp.check(wanted.login, security, target.message)
+        await _converse(talk, smtp.SmtpParser(connector.limits), wanted, connector, recorder)
+    else:
+        message_id = target.message.message_id if target.message else None
+        read = imap.check(wanted.login, wanted.endpoint.security, target.folder, message_id)
+        await _converse(read, ImapParser(connector.limits), wanted, connector, recorder)
+
+
+async def _converse(
+    talk: Dialogue[ReplyT], parser: Parser[ReplyT], wanted: LegTarget, connector: Connector, recorder: Recorder
+) -> None:
+    channel = await connector.open(wanted.endpoint, recorder)
+    try:
+        host = wanted.endpoint.host
+        await converse(talk, parser, channel=channel, connector=connector, host=host, recorder=recorder)
+        channel.write(b"QUIT\r\n" if recorder.leg is Leg.SMTP else b"Z LOGOUT\r\n")
+        await asyncio.sleep(0)  # lets the loop flush the farewell; its answer is not waited for
+    finally:
+        channel.close()
+
+
+def secrets_of(wanted: LegTarget) -> tuple[str, ...]:
+    """The secret and its forms on the wire, for redaction."""
+    return wanted.login.secret, plain(wanted.login).decode(), xoauth2(wanted.login).decode()
+
+
+def _refuse_bad_text(wanted: LegTarget, target: Target) -> None:
+    refuse_control(wanted.login.username, "user name")
+    refuse_control(wanted.login.secret, "password")
+    refuse_control(wanted.endpoint.host, "host")
+    refuse_control(target.folder, "folder")
