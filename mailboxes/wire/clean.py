@@ -13,7 +13,8 @@ MASK = "[secret]"
 _TOKENS = re.compile(
     r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{8,}|\bya29\.[\w.-]+|\beyJ[\w-]{10,}(?:\.[\w-]*){0,2}|\b1//[\w-]{10,}"
 )
-_SIGNIN_LINK = re.compile(r"(https?://[^\s?<>]+)\?[^\s<>]+")
+# Sign-in links carry tokens in their query; short values (?p=WebLoginRequired) tell the cause and stay.
+_LINK_TOKEN = re.compile(r"([?&](?:plt|token|code|state|sig)=|[?&]\w+=(?=[^&\s<>]{25}))[^&\s<>]+")
 
 
 class BadText(ValueError):
@@ -23,12 +24,12 @@ class BadText(ValueError):
 def clean(text: str | bytes, secrets: Iterable[str] = ()) -> str:
     """Return `text` without control characters and secrets, at most 500 characters.
 
-    Lines are joined by a newline. Query strings of links are dropped: sign-in links carry tokens.
+    Lines are joined by a newline; tokens in links are masked.
     """
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     words = "\n".join(_printable(line).rstrip() for line in words.splitlines())
     words = redact(words, secrets)
-    words = _SIGNIN_LINK.sub(r"\1", words)
+    words = _LINK_TOKEN.sub(rf"\1{MASK}", words)
     return words if len(words) <= KEPT_CHARS else words[: KEPT_CHARS - 1] + "…"
 
 

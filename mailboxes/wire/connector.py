@@ -62,7 +62,8 @@ class Connector:
             text = f"certificate verify failed: {error.verify_message}"
             raise recorder.fault("CERTIFICATE_VERIFY_FAILED", text) from None
         except ssl.SSLError as error:
-            raise recorder.fault(error.reason or "SSL_ERROR", str(error.reason or "TLS failed")) from None
+            reason = error.reason or "SSL_ERROR"
+            raise recorder.fault(reason, f"TLS failed: {reason.lower().replace('_', ' ')}") from None
         except (TimeoutError, OSError) as error:
             raise recorder.fault(*local_fault(error, "the TLS handshake")) from None
 

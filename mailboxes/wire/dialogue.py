@@ -1,6 +1,6 @@
 """A dialogue says what to send and is handed each reply; this drives one over a channel.
 
-Dialogues are generators without I/O: they yield Send, Read or Upgrade and end by returning or by raising
+Dialogues are generators without I/O: they yield actions and end by returning or by raising
 WireFault. Parsers take bytes and give replies. So both can be tested by values alone.
 """
 
@@ -39,7 +39,14 @@ class Upgrade:
     """Encrypt the connection now."""
 
 
-Action = Send | Read | Upgrade
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait this many seconds; the leg's deadline still runs."""
+
+    seconds: float
+
+
+Action = Send | Read | Upgrade | Pause
 Dialogue = Generator[Action, ReplyT, None]
 
 
@@ -84,6 +91,9 @@ async def converse(
         try:
             if isinstance(action, Upgrade):
                 await _upgrade(parser, channel, connector, host, recorder)
+                action = next(dialogue)
+            elif isinstance(action, Pause):
+                await asyncio.sleep(action.seconds)
                 action = next(dialogue)
             else:
                 action = dialogue.send(await _exchange(action, parser, channel, connector, recorder))

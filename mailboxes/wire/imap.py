@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 
 from mailboxes.wire import sasl
 from mailboxes.wire.clean import refuse_control
-from mailboxes.wire.dialogue import Action, Dialogue, Read, Send, Upgrade
+from mailboxes.wire.dialogue import Action, Dialogue, Pause, Read, Send, Upgrade
 from mailboxes.wire.imap_reply import ImapReply
 from mailboxes.wire.utf7 import encode_folder
 from mailboxes.wire.values import Login, SecretKind, Security, Stage, WireFault
+
+ARRIVAL_LOOKS = 6
+ARRIVAL_EVERY_S = 1.0
 
 Collected = Generator[Action, ImapReply, list[ImapReply]]
 Final = Generator[Action, ImapReply, ImapReply]
@@ -145,8 +148,16 @@ def check(login: Login, security: Security, folder: str, message_id: str | None 
     yield from session.open()
     yield from session.authenticate(login)
     yield from session.select(folder)
-    if message_id is not None and not (yield from session.search_message(message_id)):
-        raise WireFault(Stage.READ, "NOT_ARRIVED", "the test message has not arrived in the folder")
+    if message_id is not None:
+        yield from _await_message(session, message_id)
+
+
+def _await_message(session: ImapSession, message_id: str) -> Dialogue[ImapReply]:
+    for _look in range(ARRIVAL_LOOKS):
+        if (yield from session.search_message(message_id)):
+            return
+        yield Pause(ARRIVAL_EVERY_S)
+    raise WireFault(Stage.READ, "NOT_ARRIVED", "the test message has not arrived in the folder yet")
 
 
 def quoted(text: str) -> bytes:

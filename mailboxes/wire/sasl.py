@@ -32,14 +32,14 @@ def login_answers(login: Login) -> tuple[bytes, bytes]:
 
 
 def explain_challenge(challenge: str) -> str:
-    """The JSON that comes with a refused XOAUTH2, as `status=… schemes=… scope=…`; "" where it is not that."""
+    """The JSON that comes with a refused XOAUTH2, as `status=…; schemes=…; scope=…`; "" where it is not that."""
     try:
         facts = json.loads(base64.b64decode(challenge, validate=True))
     except (ValueError, binascii.Error):
         return ""
     if not isinstance(facts, dict):
         return ""
-    return " ".join(f"{key}={facts[key]}" for key in ("status", "schemes", "scope") if key in facts)
+    return "; ".join(f"{key}={facts[key]}" for key in ("status", "schemes", "scope") if key in facts)
 
 
 def _b64(text: str) -> bytes:

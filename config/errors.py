@@ -1,0 +1,19 @@
+"""Error reports without local variables of ours: a secret may stand in one (SPEC S1; FACTS D25)."""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import Any
+
+from django.http import HttpRequest
+from django.views.debug import SafeExceptionReporterFilter
+
+
+class SecretFreeFilter(SafeExceptionReporterFilter):
+    """Keeps the trace, drops every frame's variables."""
+
+    def get_traceback_frame_variables(
+        self, request: HttpRequest | None, tb_frame: FrameType
+    ) -> list[tuple[str, Any]]:
+        """No variable of any frame."""
+        return []

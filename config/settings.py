@@ -1,0 +1,165 @@
+"""One settings file. Works from a checkout with no environment at all; PRODUCTION=true demands the rest.
+
+Values come from the environment or `.env`; `NAME_FILE` reads a secret from a file. See docs/settings.md.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import environ
+
+from config.local import local_keys
+from mailboxes.wire.values import Limits
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.FileAwareEnv()
+env.read_env(BASE_DIR / ".env")
+
+PRODUCTION = env.bool("PRODUCTION", default=False)
+DEBUG = False
+DATA_DIR = Path(env.str("POSTMEND_DATA_DIR", default=str(BASE_DIR / ".postmend")))
+
+_given_keys = env.list("FERNET_KEYS", default=[])
+_given_secret = env.str("SECRET_KEY", default="")
+KEYS_ARE_LOCAL = not (_given_keys and _given_secret)
+_local = local_keys(DATA_DIR) if KEYS_ARE_LOCAL and not PRODUCTION else {}
+SECRET_KEY = _given_secret or _local.get("SECRET_KEY", "")
+FERNET_KEYS = _given_keys or [key for key in [_local.get("FERNET_KEY", "")] if key]
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", default=False) else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
+SESSION_COOKIE_SAMESITE = "Lax"
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_q",
+    "mailboxes",
+    "campaigns",
+    "warmup",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    # Without IMMEDIATE and WAL, readers that turn writers fail at once under load (PITFALLS section 3).
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = not PRODUCTION
+if PRODUCTION:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+# The way out to mail servers. The three last are for the sandbox and tests: a system check refuses them in production.
+MAIL_LIMITS = Limits(
+    connect_s=env.float("CONNECT_DEADLINE_S", default=10.0),
+    command_s=env.float("COMMAND_DEADLINE_S", default=20.0),
+    total_s=env.float("CHECK_DEADLINE_S", default=25.0),
+)
+MAIL_RESOLVER = env.str("MAIL_RESOLVER", default="")
+MAIL_ALLOWED_NETWORKS = tuple(ipaddress.ip_network(net) for net in env.list("MAIL_ALLOWED_NETWORKS", default=[]))
+MAIL_ALLOWED_PORTS = frozenset(int(port) for port in env.list("MAIL_ALLOWED_PORTS", default=[]))
+MAIL_CA_FILE = env.str("MAIL_CA_FILE", default="")
+DIAGNOSIS_RULES_FILE = env.str("DIAGNOSIS_RULES_FILE", default="")
+DISCONNECTED_AFTER_HOURS = env.float("DISCONNECTED_AFTER_HOURS", default=24.0)
+
+CHECK_BATCH = env.int("CHECK_BATCH", default=200)
+CHECKS_UNDER_WAY = env.int("CHECKS_UNDER_WAY", default=250)
+CHECKS_PER_HOST = env.int("CHECKS_PER_HOST", default=20)
+# A batch may need more than one deadline: tokens are refreshed first, then the mailboxes are checked.
+BATCH_DEADLINES = 2
+
+_workers = env.int("WORKERS", default=3)
+Q_CLUSTER = {
+    "name": env.str("POSTMEND_WORKER", default="postmend"),
+    "orm": "default",
+    "workers": _workers,
+    "queue_limit": _workers,
+    "bulk": 1,
+    "timeout": 90,
+    "retry": 300,
+    "max_attempts": 3,
+    "save_limit": -1,
+    "catch_up": False,
+    "poll": 0.5,
+    "label": "Queue",
+}
+
+UNFOLD = {
+    "SITE_TITLE": "Postmend",
+    "SITE_HEADER": "Postmend",
+    "SITE_SUBHEADER": "Mailbox connections",
+    "SITE_SYMBOL": "mark_email_read",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "mailboxes.admin.dashboard.context",
+    "SIDEBAR": {"show_search": False, "navigation": "mailboxes.admin.navigation.sidebar"},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
+    "loggers": {"mailboxes": {"level": env.str("LOG_LEVEL", default="INFO")}},
+}
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.errors.SecretFreeFilter"

@@ -1,0 +1,56 @@
+"""System checks with ids: a bad setting is told at the start, with its fix, and never at night."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+
+@register(Tags.security)
+def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Secrets have keys of their own (SPEC S1)."""
+    keys = list(settings.FERNET_KEYS or ())
+    if not keys or not all(keys):
+        hint = "Set FERNET_KEYS to one key or more, separated by commas, the newest first."
+        return [Error("FERNET_KEYS is empty.", hint=hint, id="mailboxes.E001")]
+    if settings.SECRET_KEY in keys:
+        return [Error("FERNET_KEYS holds SECRET_KEY.", hint="Make a key of its own.", id="mailboxes.E002")]
+    if settings.PRODUCTION and settings.KEYS_ARE_LOCAL:
+        hint = "Set SECRET_KEY and FERNET_KEYS (or SECRET_KEY_FILE and FERNET_KEYS_FILE)."
+        return [Error("The keys were made up for a local run.", hint=hint, id="mailboxes.E003")]
+    return []
+
+
+@register()
+def check_queue_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """deadline < timeout < retry, and retry long enough for what is queued before (PITFALLS section 3)."""
+    queue, deadline_s = settings.Q_CLUSTER, settings.MAIL_LIMITS.total_s * settings.BATCH_DEADLINES
+    timeout, retry = queue["timeout"], queue["retry"]
+    needed = timeout * (queue["queue_limit"] / queue["workers"] + 1)
+    if deadline_s < timeout < retry and retry > needed:
+        return []
+    text = f"deadline {deadline_s} s < timeout {timeout} s < retry {retry} s (over {needed:.0f} s) does not hold."
+    return [Error(text, hint="Shorten CHECK_DEADLINE_S or lengthen Q_CLUSTER's times.", id="mailboxes.E004")]
+
+
+@register(Tags.security)
+def check_open_networks(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Private networks are opened for the sandbox only (SPEC S2)."""
+    opened = settings.MAIL_ALLOWED_NETWORKS or settings.MAIL_ALLOWED_PORTS or settings.MAIL_CA_FILE
+    if not opened:
+        return []
+    if settings.PRODUCTION:
+        hint = "Unset MAIL_ALLOWED_NETWORKS, MAIL_ALLOWED_PORTS and MAIL_CA_FILE."
+        return [Error("Mail hosts on private networks are allowed.", hint=hint, id="mailboxes.E005")]
+    return [Warning("Mail hosts on private networks are allowed (sandbox).", id="mailboxes.W001")]
+
+
+@register()
+def check_time_zone(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The app runs in UTC."""
+    if settings.USE_TZ and settings.TIME_ZONE == "UTC":
+        return []
+    return [Error("TIME_ZONE is not UTC.", hint="Leave TIME_ZONE and USE_TZ alone.", id="mailboxes.E006")]

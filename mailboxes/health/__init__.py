@@ -1,0 +1,1 @@
+"""Evidence in, status out: one door, one writer."""

@@ -1,0 +1,75 @@
+"""Claim what is due, check it, record it: the batch behind the queue's task (SPEC H10). Crash-only: a claim is a lease."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from mailboxes.health.check import Checked, MessageMaker, check_subjects, no_message
+from mailboxes.health.outgoing import Outgoing
+from mailboxes.health.record import record
+from mailboxes.health.targets import load
+from mailboxes.models import CheckState
+from mailboxes.states import Source
+
+LEASE = timedelta(minutes=3)
+FLUSH_AT = 100
+FLUSH_EVERY_S = 1.0
+
+
+@transaction.atomic
+def claim_due(limit: int, now: datetime) -> list[int]:
+    """Up to `limit` due mailboxes, the longest overdue first, leased to the caller by moving their due time on."""
+    due = CheckState.objects.select_for_update(skip_locked=True).filter(next_check_at__lte=now)
+    ids = list(due.order_by("next_check_at").values_list("mailbox_id", flat=True)[:limit])
+    CheckState.objects.filter(mailbox_id__in=ids).update(next_check_at=now + LEASE)
+    return ids
+
+
+def check_due(limit: int, outgoing: Outgoing) -> int:
+    """Check one batch of what is due. Returns how many were claimed."""
+    ids = claim_due(limit, outgoing.clock())
+    check_mailboxes(ids, Source.CHECK, outgoing)
+    return len(ids)
+
+
+def check_mailboxes(
+    mailbox_ids: Sequence[int],
+    source: Source,
+    outgoing: Outgoing,
+    *,
+    message: MessageMaker = no_message,
+    finish: Callable[[Sequence[Checked], datetime], None] | None = None,
+) -> list[Checked]:
+    """Check these mailboxes and record what is seen, every second or every 100, so that a killed worker loses little.
+
+    `finish` runs in the transaction of the record, for those who keep a result of their own.
+    """
+    done: list[Checked] = []
+    waiting: list[Checked] = []
+    flushed_at = time.monotonic()
+    for checked in check_subjects(load(mailbox_ids), outgoing, message):
+        waiting.append(checked)
+        if len(waiting) >= FLUSH_AT or time.monotonic() - flushed_at >= FLUSH_EVERY_S:
+            _flush(waiting, source, outgoing, finish)
+            done, waiting, flushed_at = done + waiting, [], time.monotonic()
+    _flush(waiting, source, outgoing, finish)
+    return done + waiting
+
+
+def _flush(
+    checked: Sequence[Checked],
+    source: Source,
+    outgoing: Outgoing,
+    finish: Callable[[Sequence[Checked], datetime], None] | None,
+) -> None:
+    if not checked:
+        return
+    now = outgoing.clock()
+    with transaction.atomic():
+        record([item for one in checked for item in one.evidence(source)], now=now)
+        if finish is not None:
+            finish(checked, now)

@@ -1,0 +1,38 @@
+"""A person's pause: beside the status, never touched by health (SPEC, "hold")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from mailboxes.models import AuditEntry, Mailbox
+
+
+@transaction.atomic
+def hold(mailbox_ids: Iterable[int], *, reason: str, acting_user: AbstractBaseUser | None, now: datetime) -> int:
+    """Pause the mailboxes that no person holds yet. They do no work and are still checked. Returns how many."""
+    rows = Mailbox.objects.filter(id__in=list(mailbox_ids), held_since__isnull=True)
+    ids = list(rows.select_for_update().order_by("id").values_list("id", flat=True))
+    user_id = acting_user.pk if acting_user else None
+    Mailbox.objects.filter(id__in=ids).update(held_since=now, held_by_id=user_id, hold_reason=reason)
+    _audit(ids, "paused", reason, user_id, now)
+    return len(ids)
+
+
+@transaction.atomic
+def release(mailbox_ids: Iterable[int], *, acting_user: AbstractBaseUser | None, now: datetime) -> int:
+    """End a person's pause. Health decides alone again. Returns how many were held."""
+    rows = Mailbox.objects.filter(id__in=list(mailbox_ids), held_since__isnull=False)
+    ids = list(rows.select_for_update().order_by("id").values_list("id", flat=True))
+    Mailbox.objects.filter(id__in=ids).update(held_since=None, held_by_id=None, hold_reason="")
+    _audit(ids, "resumed", "", acting_user.pk if acting_user else None, now)
+    return len(ids)
+
+
+def _audit(ids: list[int], action: str, detail: str, user_id: int | None, now: datetime) -> None:
+    AuditEntry.objects.bulk_create(
+        [AuditEntry(actor_id=user_id, action=action, mailbox_id=key, detail=detail, at=now) for key in ids]
+    )

@@ -1,0 +1,52 @@
+"""The way out as settings say: connectors for mail and for token endpoints, bounds, and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from mailboxes.wire.addresses import MAIL_PORTS, TOKEN_PORTS, AddressPolicy
+from mailboxes.wire.connector import Connector, tls_context
+from mailboxes.wire.resolver import DnsResolver
+from mailboxes.wire.runner import Bounds
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """Everything that a batch needs of the world outside. `clock` returns the time in UTC."""
+
+    mail: Connector
+    tokens: Connector
+    bounds: Bounds
+    clock: Callable[[], datetime] = timezone.now
+
+
+@cache
+def from_settings() -> Outgoing:
+    """One for the process: the TLS context is shared by all checks."""
+    context = tls_context(Path(settings.MAIL_CA_FILE) if settings.MAIL_CA_FILE else None)
+    resolver = DnsResolver(_name_server(settings.MAIL_RESOLVER))
+
+    def connector(ports: frozenset[int]) -> Connector:
+        policy = AddressPolicy(
+            ports=ports,
+            allowed_networks=settings.MAIL_ALLOWED_NETWORKS,
+            allowed_ports=settings.MAIL_ALLOWED_PORTS,
+        )
+        return Connector(resolver=resolver, policy=policy, tls=context, limits=settings.MAIL_LIMITS)
+
+    bounds = Bounds(total=settings.CHECKS_UNDER_WAY, per_host=settings.CHECKS_PER_HOST)
+    return Outgoing(mail=connector(MAIL_PORTS), tokens=connector(TOKEN_PORTS), bounds=bounds)
+
+
+def _name_server(setting: str) -> tuple[str, int] | None:
+    if not setting:
+        return None
+    host, _, port = setting.rpartition(":")
+    return host, int(port)

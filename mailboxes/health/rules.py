@@ -1,0 +1,16 @@
+"""The rules in force: the shipped ones, or the operator's file (DIAGNOSIS_RULES_FILE)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+
+from mailboxes.diagnosis.engine import RULES_FILE, engine
+from mailboxes.diagnosis.values import Diagnosis, Reply
+
+
+def diagnose(reply: Reply) -> Diagnosis:
+    """The diagnosis by the rules in force."""
+    path = Path(settings.DIAGNOSIS_RULES_FILE) if settings.DIAGNOSIS_RULES_FILE else RULES_FILE
+    return engine(path).diagnose(reply)

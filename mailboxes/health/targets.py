@@ -1,0 +1,122 @@
+"""Mailboxes with their secrets, decrypted for one batch in one query, on the way to `wire` and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography.fernet import InvalidToken
+from django.db.models import QuerySet
+
+from mailboxes.models import CheckState, Credential
+from mailboxes.states import CredentialKind
+from mailboxes.wire.tokens import OAuthClient
+from mailboxes.wire.values import Endpoint, LegTarget, Login, SecretKind, Security, Target, TestMessage
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a refresh needs."""
+
+    client: OAuthClient
+    refresh_token: str = field(repr=False)
+    access_token: str = field(repr=False)
+    access_expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One mailbox to be checked. `grant` is None for a password."""
+
+    mailbox_id: int
+    address: str
+    credential_version: int
+    smtp: Endpoint | None
+    imap: Endpoint | None
+    smtp_username: str
+    imap_username: str
+    folder: str
+    password: str = field(repr=False)
+    imap_password: str = field(repr=False)
+    grant: Grant | None = None
+
+    @property
+    def host(self) -> str:
+        """The host that the check loads."""
+        place = self.smtp or self.imap
+        return place.host if place else ""
+
+    def target(self, access_token: str = "", message: TestMessage | None = None) -> Target:
+        """What `wire` checks: with the access token where there is a grant, else with the passwords."""
+        return Target(
+            smtp=self._leg(self.smtp, self.smtp_username, access_token, self.password),
+            imap=self._leg(self.imap, self.imap_username, access_token, self.imap_password or self.password),
+            folder=self.folder,
+            message=message if self.smtp else None,
+        )
+
+    def _leg(self, place: Endpoint | None, username: str, access_token: str, password: str) -> LegTarget | None:
+        if place is None:
+            return None
+        kind = SecretKind.ACCESS_TOKEN if self.grant else SecretKind.PASSWORD
+        return LegTarget(place, Login(username or self.address, access_token if self.grant else password, kind))
+
+
+def load(mailbox_ids: Iterable[int]) -> list[Subject]:
+    """The subjects. A mailbox without a credential, or with one that no key opens, is left out and not due again."""
+    ids = list(mailbox_ids)
+    rows = Credential.objects.filter(mailbox_id__in=ids).select_related("mailbox", "oauth_client")
+    try:
+        found = list(rows)
+    except InvalidToken:  # one unreadable row must not stop the batch
+        found = _one_by_one(rows, ids)
+    without = set(ids) - {credential.mailbox_id for credential in found}
+    if without:
+        CheckState.objects.filter(mailbox_id__in=without).update(next_check_at=None)
+    return [_subject(credential) for credential in found]
+
+
+def _one_by_one(rows: QuerySet[Credential], ids: list[int]) -> list[Credential]:
+    found = []
+    for mailbox_id in ids:
+        try:
+            found += list(rows.filter(mailbox_id=mailbox_id))
+        except InvalidToken:
+            logger.error("no key opens the credential of mailbox %s: see `manage.py doctor`", mailbox_id)
+    return found
+
+
+def _subject(credential: Credential) -> Subject:
+    mailbox = credential.mailbox
+    smtp = Endpoint(mailbox.smtp_host, mailbox.smtp_port, Security(mailbox.smtp_security))
+    imap = Endpoint(mailbox.imap_host, mailbox.imap_port, Security(mailbox.imap_security))
+    return Subject(
+        mailbox_id=mailbox.pk,
+        address=mailbox.address,
+        credential_version=credential.version,
+        smtp=smtp if mailbox.wants_smtp else None,
+        imap=imap if mailbox.wants_imap else None,
+        smtp_username=mailbox.smtp_username,
+        imap_username=mailbox.imap_username,
+        folder=mailbox.imap_folder,
+        password=credential.password or "",
+        imap_password=credential.imap_password or "",
+        grant=_grant(credential),
+    )
+
+
+def _grant(credential: Credential) -> Grant | None:
+    ours = credential.oauth_client
+    if credential.kind != CredentialKind.OAUTH or ours is None:
+        return None
+    client = OAuthClient(ours.token_url, ours.client_id, ours.client_secret, tuple(ours.scopes.split()))
+    return Grant(
+        client=client,
+        refresh_token=credential.refresh_token or "",
+        access_token=credential.access_token or "",
+        access_expires_at=credential.access_expires_at,
+    )

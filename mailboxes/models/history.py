@@ -1,0 +1,119 @@
+"""Rows that are only added: status changes, failures, the audit log; and staff alarms."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from mailboxes.models.mailbox import Mailbox
+
+
+class StatusChange(models.Model):
+    """One change of a mailbox's status or pause reason, with the evidence behind it (H8).
+
+    `number` is the mailbox's state version after it: rows chain, and none can be written twice.
+    """
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="status_changes")
+    number = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    from_status = models.CharField(max_length=12)
+    to_status = models.CharField(max_length=12)
+    from_reason = models.CharField(max_length=32, blank=True, default="")
+    to_reason = models.CharField(max_length=32, blank=True, default="")
+    category = models.CharField(max_length=32, blank=True, default="")
+    leg = models.CharField(max_length=5, blank=True, default="")
+    stage = models.CharField(max_length=8, blank=True, default="")
+    rule = models.CharField(max_length=64, blank=True, default="")
+    text = models.CharField(max_length=500, blank=True, default="")
+    source = models.CharField(max_length=16)
+    credential_version = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("-at", "-number")
+        constraints = [
+            models.UniqueConstraint(fields=("mailbox", "number"), name="status_change_once"),
+            models.CheckConstraint(
+                condition=~Q(from_status=F("to_status")) | ~Q(from_reason=F("to_reason")), name="status_change_changes"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.from_status} → {self.to_status}"
+
+
+class Failure(models.Model):
+    """One observed failure of a leg. `ignored` says why it moved nothing (H7), or is empty."""
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="failures")
+    at = models.DateTimeField()
+    begun_at = models.DateTimeField()
+    leg = models.CharField(max_length=5)
+    stage = models.CharField(max_length=8)
+    code = models.CharField(max_length=64, blank=True, default="")
+    text = models.CharField(max_length=500, blank=True, default="")
+    category = models.CharField(max_length=32)
+    rule = models.CharField(max_length=64)
+    actor = models.CharField(max_length=16)
+    source = models.CharField(max_length=16)
+    credential_version = models.PositiveIntegerField()
+    ignored = models.CharField(max_length=40, blank=True, default="")
+
+    class Meta:
+        ordering = ("-at", "-id")
+        indexes = [models.Index(fields=("mailbox", "-at"), name="failure_by_mailbox")]
+
+    def __str__(self) -> str:
+        return f"{self.leg} {self.category}"
+
+
+class AuditEntry(models.Model):
+    """Who did what, when. Append-only, written in the transaction of the deed; never a secret (FACTS D28)."""
+
+    at = models.DateTimeField(default=timezone.now)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    action = models.CharField(max_length=40)
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.SET_NULL, null=True, related_name="audit_entries")
+    detail = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        verbose_name_plural = "audit log"
+        ordering = ("-at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.action} at {self.at:%Y-%m-%d %H:%M}"
+
+
+class StaffAlarm(models.Model):
+    """A fault of our own: seen at once, and no customer is flagged for it (H9). At most one of a kind is open."""
+
+    kind = models.CharField(max_length=40)
+    key = models.CharField(max_length=100, help_text="Which OAuth client, which worker.")
+    text = models.CharField(max_length=500)
+    opened_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField(default=timezone.now)
+    times_seen = models.PositiveIntegerField(default=1)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-last_seen_at",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=("kind", "key"), condition=Q(closed_at__isnull=True), name="one_open_alarm_of_a_kind"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.key}"
+
+
+class Heartbeat(models.Model):
+    """The last sign of life of one worker cluster."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

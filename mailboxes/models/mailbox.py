@@ -1,0 +1,160 @@
+"""The mailbox: settings, status and hold. Rarely written; what every check writes stands in CheckState."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Case, Q, Value, When
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from mailboxes.diagnosis.categories import Actor, Category
+from mailboxes.models.workspace import Workspace
+from mailboxes.states import RECONNECT_REASONS, PauseReason, Status
+from mailboxes.wire.values import Leg, Security
+
+STATUS_LABELS = {
+    Status.UNVERIFIED: "Not verified",
+    Status.CONNECTED: "Connected",
+    Status.SUSPECT: "Checking",
+    Status.NEEDS_REAUTH: "Reconnect required",
+    Status.ERROR: "Disconnected",
+}
+NEEDS_RECONNECT = (
+    Q(status=Status.NEEDS_REAUTH.value)
+    | Q(status=Status.ERROR.value, auth_failure_open=True)
+    | Q(pause_reason__in=[reason.value for reason in RECONNECT_REASONS])
+)
+
+
+def _choices(enum: type[Category] | type[Actor] | type[PauseReason]) -> list[tuple[str, str]]:
+    return [(item.value, item.value.replace("_", " ").capitalize()) for item in enum if item.value]
+
+
+class MailboxQuerySet(models.QuerySet["Mailbox"]):
+    """Who may do what, asked at the moment of use. Never copied."""
+
+    def working(self) -> MailboxQuerySet:
+        """Connected, and no person holds them."""
+        return self.filter(status=Status.CONNECTED, held_since__isnull=True)
+
+    def can_send(self, now: datetime | None = None) -> MailboxQuerySet:
+        """May send campaign mail now: working, SMTP wanted, not resting at a limit."""
+        return self.working().filter(_rested(now), wants_smtp=True)
+
+    def can_read(self) -> MailboxQuerySet:
+        """May be read now: working, IMAP wanted."""
+        return self.working().filter(wants_imap=True)
+
+    def can_warm(self, now: datetime | None = None) -> MailboxQuerySet:
+        """May take part in warm-up now: sends and reads, not resting."""
+        return self.can_send(now).filter(wants_imap=True)
+
+    def needing_reconnect(self) -> MailboxQuerySet:
+        """H3, by the index."""
+        return self.filter(needs_reconnect=True)
+
+    def needing_settings(self) -> MailboxQuerySet:
+        """Disconnected because of a setting (H16)."""
+        return self.filter(status=Status.ERROR, settings_fault=True, needs_reconnect=False)
+
+
+def _rested(now: datetime | None) -> Q:
+    return Q(resting_until__isnull=True) | Q(resting_until__lte=now or timezone.now())
+
+
+class Mailbox(models.Model):
+    """One email account. `status`, its cause and `pause_reason` are written by `mailboxes.health.record` alone."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="mailboxes")
+    address = models.EmailField(max_length=254, help_text="The address that mail is sent from.")
+    provider = models.CharField(max_length=40, blank=True, default="", help_text="Preset; empty for another provider.")
+    tenant = models.CharField(max_length=254, blank=True, default="", help_text="Directory id or mail domain.")
+
+    wants_smtp = models.BooleanField("sends", default=True)
+    smtp_host = models.CharField("SMTP host", max_length=253, blank=True)
+    smtp_port = models.PositiveIntegerField("SMTP port", default=465)
+    smtp_security = models.CharField(
+        "SMTP security", max_length=8, choices=[(s.value, s.value) for s in Security], default=Security.SSL.value
+    )
+    smtp_username = models.CharField("SMTP user name", max_length=254, blank=True)
+    wants_imap = models.BooleanField("reads", default=True)
+    imap_host = models.CharField("IMAP host", max_length=253, blank=True)
+    imap_port = models.PositiveIntegerField("IMAP port", default=993)
+    imap_security = models.CharField(
+        "IMAP security", max_length=8, choices=[(s.value, s.value) for s in Security], default=Security.SSL.value
+    )
+    imap_username = models.CharField("IMAP user name", max_length=254, blank=True)
+    imap_folder = models.CharField("IMAP folder", max_length=255, default="INBOX")
+
+    status = models.CharField(
+        max_length=12, choices=[(s.value, label) for s, label in STATUS_LABELS.items()], default=Status.UNVERIFIED.value
+    )
+    status_since = models.DateTimeField(default=timezone.now)
+    state_version = models.PositiveIntegerField(default=0, help_text="Rises by one with each status change.")
+    pause_reason = models.CharField(max_length=32, blank=True, default="", choices=_choices(PauseReason))
+    auth_failure_open = models.BooleanField(default=False)
+    settings_fault = models.BooleanField(default=False)
+    category = models.CharField("cause", max_length=32, blank=True, default="", choices=_choices(Category))
+    actor = models.CharField("who must act", max_length=16, blank=True, default="", choices=_choices(Actor))
+    cause_leg = models.CharField(max_length=5, blank=True, default="")
+    cause_stage = models.CharField(max_length=8, blank=True, default="")
+    cause_rule = models.CharField(max_length=64, blank=True, default="")
+    cause_text = models.CharField("server's words", max_length=500, blank=True, default="")
+    resting_until = models.DateTimeField(null=True, blank=True)
+
+    held_since = models.DateTimeField(null=True, blank=True)
+    held_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    hold_reason = models.CharField(max_length=200, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    needs_reconnect = models.GeneratedField(
+        expression=Case(When(NEEDS_RECONNECT, then=Value(True)), default=Value(False)),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
+
+    objects = MailboxQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "mailboxes"
+        ordering = ("address",)
+        permissions = [("check_mailbox", "Can check mailboxes"), ("hold_mailbox", "Can pause and resume mailboxes")]
+        constraints = [
+            models.UniqueConstraint(Lower("address"), "workspace", name="mailbox_once_per_workspace"),
+            models.CheckConstraint(
+                condition=Q(wants_smtp=True) | Q(wants_imap=True), name="mailbox_wants_a_leg",
+                violation_error_message="A mailbox must send, read, or both.",
+            ),
+        ]  # fmt: skip
+        indexes = [
+            models.Index(
+                fields=("workspace", "address"), condition=Q(needs_reconnect=True), name="mailbox_needs_reconnect"
+            ),
+            models.Index(fields=("status", "workspace"), name="mailbox_by_status"),
+            models.Index(
+                fields=("tenant",), condition=Q(category=Category.TENANT_SMTP_DISABLED.value), name="mailbox_tenant_off"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.address
+
+    @property
+    def wanted_mail_legs(self) -> tuple[Leg, ...]:
+        """The mail legs that are wanted; the OAuth leg follows from the credential."""
+        wanted = ((Leg.SMTP, self.wants_smtp), (Leg.IMAP, self.wants_imap))
+        return tuple(leg for leg, is_wanted in wanted if is_wanted)
+
+    @property
+    def badge(self) -> str:
+        """What people read: "Reconnect required" whenever H3 holds, "Check settings" for a settings fault."""
+        if self.needs_reconnect:
+            return STATUS_LABELS[Status.NEEDS_REAUTH]
+        if self.status == Status.ERROR and self.settings_fault:
+            return "Check settings"
+        return STATUS_LABELS[Status(self.status)]

@@ -1,0 +1,75 @@
+"""Many rows, other values for each, in one statement: `UPDATE … FROM` the rows as one JSON parameter.
+
+The ORM's `bulk_update` costs 2.7 ms of client CPU a row, this a twentieth (PITFALLS section 10). Both databases
+take the same shape; the two dialects differ in how they unpack JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, models
+
+WAS = "was_"
+
+
+def update_rows(
+    model: type[models.Model], rows: Sequence[Mapping[str, Any]], *, expect: Iterable[str] = ()
+) -> set[int]:
+    """Set each row's values where its primary key, and its `was_<column>` for each of `expect`, still match.
+
+    `rows` hold column attribute names, all the same ones, the key under "pk". Returns the keys that were written.
+    """
+    if not rows:
+        return set()
+    expected = tuple(expect)
+    names = [name for name in rows[0] if name != "pk" and not name.startswith(WAS)]
+    key = model._meta.pk
+    assert key is not None
+    source = _source(model, ["pk", *names, *(WAS + name for name in expected)])
+    assignments = ", ".join(f"{_quote(_field(model, name).column)} = v.{_quote(name)}" for name in names)
+    conditions = [f"m.{_quote(key.column)} = v.{_quote('pk')}"]
+    conditions += [f"m.{_quote(_field(model, name).column)} = v.{_quote(WAS + name)}" for name in expected]
+    sql = (
+        f"UPDATE {_quote(model._meta.db_table)} AS m SET {assignments} FROM {source} "
+        f"WHERE {' AND '.join(conditions)} RETURNING m.{_quote(key.column)}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [json.dumps([_plain(row) for row in rows])])
+        return {found for (found,) in cursor.fetchall()}
+
+
+def _source(model: type[models.Model], names: Sequence[str]) -> str:
+    """The rows of the JSON parameter as a table `v` with these columns."""
+    if connection.vendor == "postgresql":
+        typed = ", ".join(f"{_quote(name)} {_type(model, name)}" for name in names)
+        return f"jsonb_to_recordset(%s::jsonb) AS v({typed})"
+    picked = ", ".join(f"json_extract(value, '$.{name}') AS {_quote(name)}" for name in names)
+    return f"(SELECT {picked} FROM json_each(%s)) AS v"
+
+
+def _type(model: type[models.Model], name: str) -> str:
+    field = _field(model, name.removeprefix(WAS))
+    found = field.rel_db_type(connection) if field.primary_key else field.db_type(connection)
+    return str(found)
+
+
+def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
+    field = model._meta.pk if name == "pk" else model._meta.get_field(name)
+    assert isinstance(field, models.Field)
+    return field
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _time(value) if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+def _time(value: datetime) -> str:
+    return str(connection.ops.adapt_datetimefield_value(value))
+
+
+def _quote(name: str) -> str:
+    return connection.ops.quote_name(name)

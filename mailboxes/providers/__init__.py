@@ -1,0 +1,1 @@
+"""What is known of mail providers: presets as data, found by domain."""

@@ -1,0 +1,63 @@
+"""Replace a credential: the version rises, the grant or password is encrypted, health starts over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.db.models import F
+
+from mailboxes.health.renewed import start_over
+from mailboxes.models import AuditEntry, Credential, Mailbox, OAuthClient
+from mailboxes.states import CredentialKind
+from mailboxes.wire.clean import refuse_control
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """A password or app password; a second one only where IMAP has its own."""
+
+    password: str = field(repr=False)
+    imap_password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewGrant:
+    """An OAuth consent's tokens."""
+
+    client: OAuthClient
+    refresh_token: str = field(repr=False)
+    scopes: str = ""
+
+
+@transaction.atomic
+def replace(
+    mailbox: Mailbox, new: Password | NewGrant, *, acting_user: AbstractBaseUser | None, now: datetime
+) -> None:
+    """Store the new credential in place of the old one, write the audit entry, make a check due.
+
+    Raises BadText for a control character in a secret (SPEC S3), naming the field.
+    """
+    values = _values(new) | {"replaced_at": now, "refresh_lease": "", "refresh_lease_until": None}
+    updated = Credential.objects.filter(mailbox=mailbox).update(version=F("version") + 1, **values)
+    if not updated:
+        Credential.objects.create(mailbox=mailbox, **values)
+    AuditEntry.objects.create(
+        actor_id=acting_user.pk if acting_user else None, action="credential replaced", mailbox=mailbox, at=now
+    )
+    start_over(mailbox.pk, now=now)
+
+
+def _values(new: Password | NewGrant) -> dict[str, object]:
+    empty = {"access_token": None, "access_expires_at": None}
+    if isinstance(new, NewGrant):
+        token = refuse_control(new.refresh_token, "refresh token")
+        grant = {"kind": CredentialKind.OAUTH, "oauth_client": new.client, "refresh_token": token, "scopes": new.scopes}
+        return empty | grant | {"password": None, "imap_password": None}
+    passwords = {
+        "password": refuse_control(new.password, "password"),
+        "imap_password": refuse_control(new.imap_password, "IMAP password") or None,
+    }
+    return empty | passwords | {"kind": CredentialKind.PASSWORD, "oauth_client": None, "refresh_token": None}

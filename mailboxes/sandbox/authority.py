@@ -1,0 +1,46 @@
+"""A throwaway authority and certificates, good and bad."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+import trustme
+
+
+class Authority:
+    """Issues certificates for host names; `kind` is "" or a fault's certificate."""
+
+    def __init__(self) -> None:
+        self._ca = trustme.CA(organization_name="Postmend sandbox")
+        self._other = trustme.CA(organization_name="Nobody in particular")
+        self.context = lru_cache(maxsize=None)(self._context)
+
+    def write(self, path: Path) -> None:
+        """Write the authority's certificate, to be trusted by the clients."""
+        self._ca.cert_pem.write_to_path(path)
+
+    def trusting(self) -> ssl.SSLContext:
+        """A verifying client context that trusts this authority."""
+        context = ssl.create_default_context()
+        self._ca.configure_trust(context)
+        return context
+
+    def _context(self, host: str, kind: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if kind == "self_signed":
+            with self._other.cert_pem.tempfile() as cert, self._other.private_key_pem.tempfile() as key:
+                context.load_cert_chain(cert, key)
+        else:
+            self._certificate(host, kind).configure_cert(context)
+        return context
+
+    def _certificate(self, host: str, kind: str) -> trustme.LeafCert:
+        if kind == "expired":
+            yesterday = datetime.now(UTC) - timedelta(days=1)
+            return self._ca.issue_cert(host, not_before=yesterday - timedelta(days=90), not_after=yesterday)
+        if kind == "wrong_name":
+            return self._ca.issue_cert("mail.elsewhere.test")
+        return self._ca.issue_cert(host)

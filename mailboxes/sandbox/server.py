@@ -1,0 +1,187 @@
+"""The whole sandbox: a thread with an event loop that serves DNS, tokens, and two mail servers an account."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email
+import email.utils
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from mailboxes.sandbox.account import Account
+from mailboxes.sandbox.authority import Authority
+from mailboxes.sandbox.dns_server import DnsServer
+from mailboxes.sandbox.faults import NO_FAULT, Fault
+from mailboxes.sandbox.imap_server import ImapSession
+from mailboxes.sandbox.smtp_server import SmtpSession
+from mailboxes.sandbox.token_server import TokenServer
+from mailboxes.wire.addresses import AddressPolicy
+from mailboxes.wire.connector import Connector
+from mailboxes.wire.resolver import DnsResolver
+from mailboxes.wire.values import Endpoint, Limits, Security
+
+LOOPBACK = "127.0.0.1"
+TOKEN_HOST = "login.sandbox.test"
+CLIENT = ("sandbox-client", "sandbox-client-secret-7Xq2")
+ResultT = TypeVar("ResultT")
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+
+class Sandbox:
+    """Use as a context manager. Accounts are added and their faults switched while it runs, from any thread."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.authority = Authority()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
+        self._listening: dict[tuple[str, str], asyncio.Server] = {}
+        self._token_server: asyncio.Server | None = None
+        self._dns: asyncio.DatagramTransport | None = None
+        self.dns_port = self.token_port = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._do(self._start())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._do(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def token_url(self) -> str:
+        """Where grants are refreshed."""
+        return f"https://{TOKEN_HOST}:{self.token_port}/token"
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """Every port that a client must be allowed to reach."""
+        places = [place for one in self.accounts.values() for place in (one.smtp, one.imap) if place]
+        return frozenset({self.token_port} | {place.port for place in places})
+
+    def add(self, address: str, password: str, security: Security = Security.SSL, fault: Fault = NO_FAULT) -> Account:
+        """Open an account with its two servers."""
+        account = Account(address, password, security)
+        self.accounts[address] = account
+        self._do(self._open(account))
+        self.set_fault(address, fault)
+        return account
+
+    def set_fault(self, address: str, fault: Fault) -> None:
+        """Switch the account's fault, for the next connection on."""
+        account = self.accounts[address]
+        account.fault = fault
+        self._do(self._follow(account))
+
+    def connector(self, limits: Limits, on_connect: Callable[[str, int], None] | None = None) -> Connector:
+        """A connector that may reach the sandbox, by its name server and authority."""
+        policy = AddressPolicy(
+            ports=frozenset(), allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),), allowed_ports=self.ports
+        )
+        resolver = DnsResolver((LOOPBACK, self.dns_port), lifetime_s=2.0)
+        return Connector(
+            resolver=resolver, policy=policy, tls=self.authority.trusting(), limits=limits, on_connect=on_connect
+        )
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Settings by which another process's Postmend reaches the sandbox."""
+        folder.mkdir(parents=True, exist_ok=True)
+        ca_file = folder / "sandbox-ca.pem"
+        self.authority.write(ca_file)
+        return {
+            "MAIL_RESOLVER": f"{LOOPBACK}:{self.dns_port}",
+            "MAIL_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "MAIL_ALLOWED_PORTS": ",".join(str(port) for port in sorted(self.ports)),
+            "MAIL_CA_FILE": str(ca_file),
+        }
+
+    def _do(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=20)
+
+    async def _start(self) -> None:
+        self._dns, _ = await self._loop.create_datagram_endpoint(
+            lambda: DnsServer(self._dns_fault), local_addr=(LOOPBACK, 0)
+        )
+        self.dns_port = self._dns.get_extra_info("sockname")[1]
+        tokens = TokenServer(lambda: list(self.accounts.values()), CLIENT)
+        context = self.authority.context(TOKEN_HOST, "")
+        self._token_server = await asyncio.start_server(tokens.serve, LOOPBACK, 0, ssl=context)
+        self.token_port = self._token_server.sockets[0].getsockname()[1]
+
+    async def _stop(self) -> None:
+        servers = [*self._listening.values(), *filter(None, [self._token_server])]
+        for server in servers:
+            server.close()
+        if self._dns is not None:
+            self._dns.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _open(self, account: Account) -> None:
+        places = []
+        for leg, host in zip(("smtp", "imap"), account.hosts, strict=True):
+            server = await asyncio.start_server(self._handler(account, leg), LOOPBACK, 0)
+            self._listening[account.address, leg] = server
+            places.append(Endpoint(host, server.sockets[0].getsockname()[1], account.security))
+        account.smtp, account.imap = places
+
+    async def _follow(self, account: Account) -> None:
+        """Listen, or keep the port and refuse: a bound socket that does not listen refuses connections."""
+        for leg, place, fault in (
+            ("smtp", account.smtp, account.fault.smtp),
+            ("imap", account.imap, account.fault.imap),
+        ):
+            assert place is not None
+            running = self._listening.get((account.address, leg))
+            if fault.connect == "refuse" and running is not None:
+                running.close()
+                del self._listening[account.address, leg]
+            elif fault.connect != "refuse" and running is None:
+                handler = self._handler(account, leg)
+                self._listening[account.address, leg] = await asyncio.start_server(handler, sock=_bound(place.port))
+
+    def _handler(self, account: Account, leg: str) -> Handler:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if leg == "imap":
+                await ImapSession(account, self.authority, reader, writer).run()
+            else:
+                session = SmtpSession(account, self.authority, reader, writer)
+                session.post = self._post  # type: ignore[method-assign]  # the post office serves all accounts
+                await session.run()
+
+        return serve
+
+    def _post(self, raw: bytes) -> None:
+        headers = email.message_from_bytes(raw)
+        for _name, address in email.utils.getaddresses(headers.get_all("To", [])):
+            with contextlib.suppress(KeyError):
+                self.accounts[address].deliver(raw)
+
+    def _dns_fault(self, name: str) -> str | None:
+        if name == TOKEN_HOST:
+            return ""
+        for account in self.accounts.values():
+            if name in account.hosts:
+                return account.fault.dns
+        domains = {address.rpartition("@")[2] for address in self.accounts}
+        return "" if name in domains else None
+
+
+def _bound(port: int) -> socket.socket:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((LOOPBACK, port))
+    return sock

@@ -1,0 +1,95 @@
+"""What SMTP and IMAP sessions of the sandbox share: accepting, TLS, and faults of the connection itself."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import ssl
+from abc import ABC, abstractmethod
+
+from mailboxes.sandbox.account import Account
+from mailboxes.sandbox.authority import Authority
+from mailboxes.sandbox.faults import LegFault
+from mailboxes.wire.values import Security
+
+
+class HangUp(Exception):
+    """The session ends here."""
+
+
+class Session(ABC):
+    """One connection to one account's server."""
+
+    leg = ""
+
+    def __init__(
+        self, account: Account, authority: Authority, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.account = account
+        self.authority = authority
+        self.reader = reader
+        self.writer = writer
+
+    @property
+    @abstractmethod
+    def fault(self) -> LegFault:
+        """The account's present fault at this server."""
+
+    @abstractmethod
+    async def talk(self) -> None:
+        """The protocol, from the greeting on."""
+
+    async def run(self) -> None:
+        """Serve the connection to its end; the client may leave at any moment."""
+        self.account.seen[f"{self.leg} connections"] += 1
+        with contextlib.suppress(HangUp, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError):
+            await self._serve()
+        with contextlib.suppress(Exception):
+            self.writer.close()
+
+    async def _serve(self) -> None:
+        if self.fault.connect == "silent":
+            await self.reader.read()
+            raise HangUp
+        implicit = self.account.security is Security.SSL
+        if implicit and self.fault.connect != "plain":
+            await self.start_tls()
+        await self.talk()
+
+    async def start_tls(self) -> None:
+        """Encrypt, with the certificate that the fault wants."""
+        host = self.account.hosts[0 if self.leg == "smtp" else 1]
+        await self.writer.start_tls(self.authority.context(host, self.fault.certificate))
+
+    async def line(self) -> str:
+        """The client's next line without its end."""
+        line = await self.reader.readuntil(b"\n")
+        return line.decode("utf-8", "replace").rstrip("\r\n")
+
+    async def say(self, *lines: str) -> None:
+        """Send lines."""
+        self.writer.write("".join(f"{line}\r\n" for text in lines for line in text.split("\n")).encode())
+        await self.writer.drain()
+
+    def password_fits(self, plain: str) -> bool:
+        """Check a PLAIN message."""
+        _, username, password = _decoded(plain).split("\0")
+        self.account.seen[f"{self.leg} logins"] += 1
+        return self.account.accepts(username, password)
+
+    def token_fits(self, message: str) -> bool:
+        """Check an XOAUTH2 message."""
+        parts = dict(part.split("=", 1) for part in _decoded(message).split("\x01") if "=" in part)
+        self.account.seen[f"{self.leg} logins"] += 1
+        return self.account.accepts_token(parts["user"], parts["auth"].removeprefix("Bearer "))
+
+    def challenge(self) -> str:
+        """The base64 JSON that says why a token was refused."""
+        text = self.fault.challenge or json.dumps({"status": "401", "schemes": "bearer", "scope": "mail"})
+        return base64.b64encode(text.encode()).decode()
+
+
+def _decoded(text: str) -> str:
+    return base64.b64decode(text).decode()
