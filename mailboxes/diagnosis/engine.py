@@ -35,12 +35,13 @@ class Rule:
     words: re.Pattern[str] | None
     without: re.Pattern[str] | None
     answers: Mapping[str, Any]
+    strict: bool = False
 
     def fits(self, signals: Signals) -> bool:
         """True where every condition holds."""
         for name, pattern in self.conditions:
             value = getattr(signals, name)
-            if not value and name in _MAY_BE_UNKNOWN:
+            if not value and name in _MAY_BE_UNKNOWN and not self.strict:
                 continue
             if not pattern.fullmatch(value):
                 return False
@@ -93,7 +94,7 @@ def engine(path: Path = RULES_FILE) -> Engine:
 
 def _rule(table: dict[str, Any]) -> Rule:
     name = table.get("id", "(without id)")
-    foreign = set(table) - {"id", "category", "words", "without", "note", *_CONDITIONS, *_ANSWERS}
+    foreign = set(table) - {"id", "category", "words", "without", "note", "strict", *_CONDITIONS, *_ANSWERS}
     if foreign:
         raise BadRule(f"rule {name!r} has unknown keys: {', '.join(sorted(foreign))}")
     try:
@@ -104,6 +105,7 @@ def _rule(table: dict[str, Any]) -> Rule:
             words=_search(table.get("words")),
             without=_search(table.get("without")),
             answers={key: table[key] for key in _ANSWERS if key in table},
+            strict=table.get("strict", False),
         )
     except (KeyError, ValueError, re.error) as error:
         raise BadRule(f"rule {name!r} is not well-formed: {error}") from None

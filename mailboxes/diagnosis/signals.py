@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mailboxes.diagnosis.values import Reply
 
+READ_CHARS = 4000
 _STAGES = {"banner": "greeting", "ehlo": "greeting", "helo": "greeting", "send": "data", "search": "select"}
 _ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,2}\.\d{1,3})(?![\d]|\.\d)")
 _SMTP_FORMS = tuple(
@@ -73,13 +74,13 @@ class Signals:
 
 def read(reply: Reply) -> Signals:
     """The signals of a reply. The given code counts before what the words repeat."""
-    text = _WRAPPER.sub("", readable(reply.text))
+    text = _WRAPPER.sub("", readable(reply.text[:READ_CHARS]))
     both = f"{reply.code}\n{text}"
     leg = reply.leg.lower()
     stage = reply.stage.lower()
     stage = _STAGES.get(stage, stage)
     oauth, aadsts = _oauth_error(reply.code, text), _first(_AADSTS, both)
-    leg = leg or ("oauth" if oauth or aadsts else "")
+    leg = leg or _guess_leg(reply.code, text, oauth=bool(oauth or aadsts))
     smtp, enhanced = _smtp(reply.code, text) if leg in ("smtp", "") else ("", "")
     imap, status = _imap(reply.code, text) if leg in ("imap", "") else ("", "")
     return Signals(
@@ -95,6 +96,18 @@ def read(reply: Reply) -> Signals:
         http=_http(reply.code, both) if leg == "oauth" else "",
         words=_words(reply.code, text, stage),
     )
+
+
+def _guess_leg(code: str, text: str, *, oauth: bool) -> str:
+    """Whose words these are, where nobody said: by their codes, then by the protocol's name."""
+    lower = text.lower()
+    if any(_imap(code, text)) or "imap" in lower:
+        return "imap"
+    if re.search(r"\b[45]\d\d[ -]\d?|\b[45]\.\d\.\d", text) and not oauth:
+        return "smtp"
+    if oauth:
+        return "oauth"
+    return "smtp" if "smtp" in lower else ""
 
 
 def readable(text: str) -> str:
@@ -146,7 +159,7 @@ def _http(code: str, both: str) -> str:
 def _words(code: str, text: str, stage: str) -> str:
     names = [name for number in re.findall(r"\b\d{2,5}\b", code) if (name := _ERRNO.get(number))]
     extra = names if stage in ("connect", "tls", "dns", "greeting", "") else []
-    return " ".join(" ".join([code, text, *extra]).lower().split())
+    return " ".join(" ".join([code, text, *extra]).lower().replace("’", "'").split())
 
 
 def _first(form: re.Pattern[str], text: str) -> str:
