@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "mailboxes",
     "campaigns",
     "warmup",
+    "demo",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

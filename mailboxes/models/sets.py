@@ -35,7 +35,7 @@ def update_rows(
     conditions += [f"m.{_quote(_field(model, name).column)} = v.{_quote(WAS + name)}" for name in expected]
     sql = (
         f"UPDATE {_quote(model._meta.db_table)} AS m SET {assignments} FROM {source} "
-        f"WHERE {' AND '.join(conditions)} RETURNING m.{_quote(key.column)}"
+        f"WHERE {' AND '.join(conditions)} RETURNING {_quote(key.column)}"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [json.dumps([_plain(row) for row in rows])])

@@ -1,0 +1,1 @@
+"""The demo: three workspaces on sandbox providers. Beside config at the top: it may import every room."""

@@ -1,0 +1,161 @@
+"""The whole product on sandbox providers: real servers on loopback, web server and worker. Stop with Ctrl-C.
+
+--once runs full health rounds on a throwaway database and exits 1 where a mailbox is not found as expected.
+--fault ADDRESS=FAULT switches a fault of the demo that is running (FAULT "none": it works again).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from rich.console import Console
+from rich.table import Table
+
+from demo.processes import Children, port_is_free
+from demo.rounds import disagreements, run_rounds, send_test_messages
+from demo.seed import USER, ForeignData, make_user, populate
+from mailboxes.health.outgoing import Outgoing
+from mailboxes.sandbox.faults import NO_FAULT, faults
+from mailboxes.sandbox.server import Sandbox
+from mailboxes.wire.runner import Bounds
+from mailboxes.wire.values import Limits
+
+INSIDE = "POSTMEND_DEMO_INSIDE"
+DEADLINES = {"CONNECT_DEADLINE_S": "3", "COMMAND_DEADLINE_S": "3", "CHECK_DEADLINE_S": "10"}
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--once", action="store_true")
+        parser.add_argument("--json", action="store_true", help="with --once: one object a line")
+        parser.add_argument("--fault", metavar="ADDRESS=FAULT")
+        parser.add_argument("--port", type=int, default=8000)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["fault"]:
+            self._switch(options["fault"])
+        elif not options["once"]:
+            self._live(options["port"])
+        elif os.environ.get(INSIDE):
+            self._rounds(as_json=options["json"])
+        else:
+            sys.exit(_in_throwaway_folder(options))
+
+    def _switch(self, wish: str) -> None:
+        address, _, fault = wish.partition("=")
+        if fault != "none" and fault not in faults():
+            raise CommandError(f"Fault {fault!r} is unknown. Known: none, {', '.join(faults())}.")
+        wishes = _wishes_file()
+        if not wishes.parent.is_dir():
+            raise CommandError("No demo runs here: start it with `make demo` first.")
+        with wishes.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"address": address, "fault": fault}) + "\n")
+        self.stdout.write(f"{address}: {fault}. Press “Check now” in the admin to see it at once.")
+
+    def _rounds(self, *, as_json: bool) -> None:
+        call_command("migrate", verbosity=0)
+        with Sandbox() as sandbox:
+            populate(sandbox, timezone.now())
+            rows = run_rounds(sandbox)
+        if as_json:
+            for row in rows:
+                self.stdout.write(json.dumps(row))
+        else:
+            self._print(rows)
+        if wrong := disagreements(rows):
+            raise CommandError(f"{wrong} of {len(rows)} mailboxes are not as expected.")
+
+    def _print(self, rows: list[dict[str, Any]]) -> None:
+        table = Table(title=f"{len(rows)} mailboxes, expected and found")
+        for column in rows[0]:
+            table.add_column(column.replace("_", " "))
+        for row in rows:
+            shown = row | {"ok": "yes" if row["ok"] else "NO"}
+            table.add_row(*(str(value) for value in shown.values()), style="" if row["ok"] else "bold red")
+        Console(file=self.stdout._out, width=150).print(table)
+        self.stdout.write(f"{len(rows) - disagreements(rows)} of {len(rows)} agree.")
+
+    def _live(self, port: int) -> None:
+        if not port_is_free(port):
+            raise CommandError(f"Port {port} is in use: give another one with --port.")
+        call_command("migrate", verbosity=0)
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        with Sandbox() as sandbox:
+            try:
+                populate(sandbox, timezone.now())
+            except ForeignData as foreign:
+                raise CommandError(str(foreign)) from None
+            self._serve(sandbox, port, stop)
+
+    def _serve(self, sandbox: Sandbox, port: int, stop: threading.Event) -> None:
+        wishes = _wishes_file()
+        wishes.unlink(missing_ok=True)
+        environment = sandbox.environment(wishes.parent) | DEADLINES
+        send_test_messages(_outgoing(sandbox))
+        with Children(environment) as children:
+            children.start("-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4", "--log-level", "warning")
+            children.start("manage.py", "worker")
+            self._welcome(port)
+            read = 0
+            while children.all_run and not stop.wait(1.0):
+                read = _grant_wishes(sandbox, wishes, read)
+            if not stop.is_set():
+                raise CommandError("The web server or the worker has ended: see its message above.")
+        wishes.unlink(missing_ok=True)
+        self.stdout.write("\nStopped.")
+
+    def _welcome(self, port: int) -> None:
+        password = make_user()
+        self.stdout.write(
+            f"\nPostmend runs on sandbox providers.\n"
+            f"  Open     http://127.0.0.1:{port}/admin/\n"
+            f"  Sign in  {USER}  {password}\n"
+            f"  Break    manage.py demo --fault anna@northwind.test=none   (or a fault: {', '.join(list(faults())[:4])}, …)\n"
+            f"  Stop     Ctrl-C\n\nBadges settle within seconds; what must be confirmed takes ten minutes.\n"
+        )
+        self.stdout.flush()
+
+
+def _outgoing(sandbox: Sandbox) -> Outgoing:
+    connector = sandbox.connector(Limits(connect_s=3.0, command_s=3.0, total_s=10.0))
+    return Outgoing(mail=connector, tokens=connector, bounds=Bounds())
+
+
+def _wishes_file() -> Path:
+    return Path(settings.DATA_DIR) / "demo" / "faults.jsonl"
+
+
+def _grant_wishes(sandbox: Sandbox, wishes: Path, read: int) -> int:
+    """Switch the faults that were asked for since the last look; returns how many lines were read in all."""
+    lines = wishes.read_text(encoding="utf-8").splitlines() if wishes.exists() else []
+    for line in lines[read:]:
+        wish = json.loads(line)
+        if wish["address"] in sandbox.accounts:
+            sandbox.set_fault(wish["address"], faults().get(wish["fault"], NO_FAULT))
+    return len(lines)
+
+
+def _in_throwaway_folder(options: dict[str, Any]) -> int:
+    """Run the rounds in a process of its own with a database of its own: the clock there runs hours ahead."""
+    arguments = [sys.executable, "manage.py", "demo", "--once", *(["--json"] if options["json"] else [])]
+    with tempfile.TemporaryDirectory(prefix="postmend-demo-") as folder:
+        database = f"sqlite:///{folder}/db.sqlite3"
+        environment = os.environ | {"POSTMEND_DATA_DIR": folder, "DATABASE_URL": database, INSIDE: "1"}
+        return subprocess.run(arguments, cwd=settings.BASE_DIR, env=environment, check=False).returncode

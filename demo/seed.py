@@ -1,0 +1,99 @@
+"""The population into the database and the sandbox. Safe to do again: what is there stays as it is."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from django.contrib.auth import get_user_model
+from django.db import models, transaction
+
+from campaigns.models import Campaign
+from demo.population import POOL, WORKSPACES, Resident, residents
+from mailboxes.models import Credential, Mailbox, OAuthClient, Workspace
+from mailboxes.reconnect.credentials import NewGrant, Password, replace
+from mailboxes.sandbox.account import Account
+from mailboxes.sandbox.server import CLIENT, Sandbox
+from mailboxes.states import CredentialKind
+from warmup.models import Pool, PoolMember
+
+USER = "support"
+
+
+class ForeignData(Exception):
+    """The database holds mailboxes that are not the demo's."""
+
+
+def populate(sandbox: Sandbox, now: datetime) -> None:
+    """Open every account in the sandbox and see that its mailbox exists and points to it. Raises ForeignData."""
+    everybody = residents()
+    ours = {one.address for one in everybody}
+    if Mailbox.objects.exclude(address__in=ours).exists():
+        raise ForeignData("This database holds other mailboxes: give the demo one of its own (POSTMEND_DATA_DIR).")
+    client = _client(sandbox)
+    with transaction.atomic():
+        workspaces = {name: Workspace.objects.get_or_create(name=name)[0] for name in WORKSPACES}
+        for one in everybody:
+            _move_in(one, workspaces[one.workspace], client, sandbox, now)
+        _put_to_work(workspaces)
+
+
+def make_user() -> str:
+    """The demo's member of staff, with a fresh password, which is returned."""
+    password = secrets.token_urlsafe(9)
+    user, _ = get_user_model().objects.get_or_create(
+        username=USER, defaults={"is_staff": True, "is_superuser": True, "email": "support@postmend.test"}
+    )
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return password
+
+
+def _client(sandbox: Sandbox) -> OAuthClient:
+    client_id, client_secret = CLIENT
+    values = {"token_url": sandbox.token_url, "client_id": client_id, "client_secret": client_secret, "scopes": "mail"}
+    return OAuthClient.objects.update_or_create(name="sandbox", defaults=values)[0]
+
+
+def _move_in(one: Resident, workspace: Workspace, client: OAuthClient, sandbox: Sandbox, now: datetime) -> None:
+    known = Credential.objects.filter(mailbox__address=one.address).first()
+    password = known.password if known and known.password else secrets.token_urlsafe(16)
+    account = sandbox.add(one.address, password, one.security, one.fault)
+    if known is not None:
+        _remember(account, known)
+        _settings(Mailbox.objects.filter(address=one.address), account)
+        return
+    mailbox = Mailbox.objects.create(
+        workspace=workspace, address=one.address, provider=one.provider, tenant=one.address.rpartition("@")[2]
+    )
+    _settings(Mailbox.objects.filter(pk=mailbox.pk), account)
+    new = NewGrant(client, account.refresh_token, "mail") if one.oauth else Password(password)
+    replace(mailbox, new, acting_user=None, now=now)
+
+
+def _remember(account: Account, known: Credential) -> None:
+    if known.kind == CredentialKind.OAUTH:
+        account.refresh_token = known.refresh_token or account.refresh_token
+        account.access_tokens.add(known.access_token or "")
+
+
+def _settings(rows: models.QuerySet[Mailbox], account: Account) -> None:
+    """The sandbox's ports are others at each start; a change of port alone is no news for health."""
+    assert account.smtp is not None and account.imap is not None
+    rows.update(
+        smtp_host=account.smtp.host, smtp_port=account.smtp.port, smtp_security=account.security,
+        imap_host=account.imap.host, imap_port=account.imap.port, imap_security=account.security,
+        smtp_username=account.address, imap_username=account.address,
+    )  # fmt: skip
+
+
+def _put_to_work(workspaces: dict[str, Workspace]) -> None:
+    pool = Pool.objects.get_or_create(name=POOL)[0]
+    for name, workspace in workspaces.items():
+        campaign, _ = Campaign.objects.get_or_create(
+            workspace=workspace, name=f"{name}: autumn", defaults={"state": Campaign.State.RUNNING}
+        )
+        mailboxes = list(workspace.mailboxes.order_by("id"))
+        campaign.mailboxes.set(mailboxes[::2])
+        members = [PoolMember(pool=pool, mailbox=mailbox) for mailbox in mailboxes]
+        PoolMember.objects.bulk_create(members, ignore_conflicts=True)

@@ -1,0 +1,2 @@
+def sidebar(request):
+    return []

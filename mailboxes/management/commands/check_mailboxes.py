@@ -1,0 +1,100 @@
+"""Check mailboxes now: those named, those due (--due), or all (--all). One JSON object a line with --json."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from mailboxes.health.check import Checked
+from mailboxes.health.due import check_mailboxes, claim_due
+from mailboxes.health.outgoing import from_settings
+from mailboxes.models import Mailbox
+from mailboxes.states import Source
+
+COLUMNS = ("address", "status", "legs", "category", "actor", "duration_ms")
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("addresses", nargs="*", metavar="ADDRESS")
+        parser.add_argument("--due", action="store_true", help="what is due now")
+        parser.add_argument("--all", action="store_true", help="every mailbox, refused passwords too")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        batches = self._batches(options)
+        if options["json"]:
+            for batch in batches:
+                for row in _check(batch):
+                    self.stdout.write(json.dumps(row))
+            return
+        shown = track(list(batches), description="Checking", console=Console(stderr=True))
+        self._print([row for batch in shown for row in _check(batch)])
+
+    def _batches(self, options: dict[str, Any]) -> Iterator[tuple[list[int], Source]]:
+        """Mailbox ids in batches, with what the check counts as."""
+        if sum((bool(options["addresses"]), options["due"], options["all"])) != 1:
+            raise CommandError("Name addresses, or give one of --due and --all.")
+        if options["due"]:
+            return _due()
+        return _cut(_by_address(options["addresses"]) if options["addresses"] else _everything())
+
+    def _print(self, rows: Sequence[dict[str, Any]]) -> None:
+        table = Table(title=f"{len(rows)} checked")
+        for column in COLUMNS:
+            table.add_column(column.replace("_", " "))
+        for row in rows:
+            legs = " ".join(f"{leg}:{'ok' if ok else 'FAIL'}" for leg, ok in row["legs"].items())
+            table.add_row(*(str(value) for value in (row | {"legs": legs}).values()))
+        Console(file=self.stdout._out, width=None).print(table)
+
+
+def _due() -> Iterator[tuple[list[int], Source]]:
+    while ids := claim_due(settings.CHECK_BATCH, from_settings().clock()):
+        yield ids, Source.CHECK
+
+
+def _everything() -> list[int]:
+    return list(Mailbox.objects.order_by("id").values_list("id", flat=True))
+
+
+def _by_address(addresses: Sequence[str]) -> list[int]:
+    wanted = {address.lower() for address in addresses}
+    found = Mailbox.objects.filter(address__in=wanted | set(addresses)).values_list("id", "address")
+    missing = wanted - {address.lower() for _id, address in found}
+    if missing:
+        raise CommandError(f"No mailbox with the address {', '.join(sorted(missing))}.")
+    return [mailbox_id for mailbox_id, _address in found]
+
+
+def _cut(ids: Sequence[int]) -> Iterator[tuple[list[int], Source]]:
+    size = settings.CHECK_BATCH
+    return ((list(ids[at : at + size]), Source.ASKED) for at in range(0, len(ids), size))
+
+
+def _check(batch: tuple[list[int], Source]) -> Iterator[dict[str, Any]]:
+    ids, source = batch
+    checked = {one.subject.mailbox_id: one for one in check_mailboxes(ids, source, from_settings())}
+    rows = Mailbox.objects.filter(id__in=checked).order_by("address")
+    return (_row(mailbox, checked[mailbox.pk]) for mailbox in rows)
+
+
+def _row(mailbox: Mailbox, checked: Checked) -> dict[str, Any]:
+    return {
+        "address": mailbox.address,
+        "status": mailbox.status,
+        "legs": {report.leg.value: report.ok for report in checked.reports},
+        "category": mailbox.category,
+        "actor": mailbox.actor,
+        "duration_ms": round((checked.observed_at - checked.begun_at).total_seconds() * 1000),
+    }

@@ -1,0 +1,134 @@
+"""One worker machine: a queue cluster in a process group of its own, rung every 5 s and restarted when it freezes.
+
+django-q2 stops for good when an idle worker of it is killed, and leaves orphans when its main process is
+(PITFALLS section 3). So the group is killed whole, and a sign of life from inside it is what counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+from django.db.models import Q
+from django.utils import timezone
+from django_q.brokers import get_broker
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+
+from mailboxes.models import AskedCheck, CheckState, Heartbeat
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 5.0
+SILENT_FOR = timedelta(seconds=45)
+GRACE_S = 10.0
+BEAT, CHECK_ASKED, CHECK_DUE = ("mailboxes.tasks." + name for name in ("beat", "check_asked", "check_due"))
+
+
+class Cluster:
+    """The queue's processes, as one group. `command` starts them; tests pass their own."""
+
+    def __init__(self, command: list[str] | None = None) -> None:
+        self._command = command or [sys.executable, "manage.py", "qcluster"]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.started_at: datetime | None = None
+
+    def start(self) -> None:
+        """Start the group."""
+        # In a session of its own, so that the group can be killed without us.
+        self._process = subprocess.Popen(self._command, cwd=settings.BASE_DIR, start_new_session=True)
+        self.started_at = timezone.now()
+
+    @property
+    def is_running(self) -> bool:
+        """True while the group's leader lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The group's id; 0 before the start."""
+        return self._process.pid if self._process else 0
+
+    def stop(self, grace_s: float = GRACE_S) -> None:
+        """Ask the group to end, then end it. Work cut off comes back by its lease."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            logger.warning("the cluster does not stop by itself: killed")
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def _signal(self, number: int) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            pass  # all of it has ended
+
+
+def run(cluster: Cluster, *, stopping: Callable[[], bool], wait: Callable[[float], object] = time.sleep) -> None:
+    """Keep the cluster alive and ring it until `stopping()`."""
+    OrmQ.objects.filter(key=settings.Q_CLUSTER["name"]).delete()  # bells of an earlier run; the work is in our tables
+    cluster.start()
+    try:
+        while not stopping():
+            _tick_safely(cluster)
+            wait(TICK_S)
+    finally:
+        cluster.stop()
+
+
+def _tick_safely(cluster: Cluster) -> None:
+    try:
+        close_old_connections()
+        tick(cluster, timezone.now())
+    except DatabaseError:
+        logger.exception("the tick found no database; it is tried again in %s s", TICK_S)
+
+
+def tick(cluster: Cluster, now: datetime) -> None:
+    """Restart a dead or silent cluster, then ring for what is to be done."""
+    if not cluster.is_running or is_silent(cluster, now):
+        logger.error("the cluster is %s: restarted", "silent" if cluster.is_running else "gone")
+        cluster.stop(grace_s=0)
+        OrmQ.objects.filter(key=settings.Q_CLUSTER["name"]).delete()
+        cluster.start()
+    ring(now)
+
+
+def is_silent(cluster: Cluster, now: datetime) -> bool:
+    """True where neither start nor sign of life is recent."""
+    beat = Heartbeat.objects.filter(name=settings.Q_CLUSTER["name"]).values_list("at", flat=True).first()
+    latest = max(filter(None, (cluster.started_at, beat)), default=now)
+    return now - latest > SILENT_FOR
+
+
+def ring(now: datetime) -> list[str]:
+    """Queue a bell for each kind of work that waits. One worker is always left for the sign of life."""
+    queued = [task.func() for task in OrmQ.objects.filter(key=settings.Q_CLUSTER["name"])]
+    bells = [] if BEAT in queued else [BEAT]
+    if CHECK_ASKED not in queued and _asked_waits(now):
+        bells.append(CHECK_ASKED)
+    most = max(1, settings.Q_CLUSTER["workers"] - 1)
+    busy = queued.count(CHECK_DUE) + queued.count(CHECK_ASKED) + bells.count(CHECK_ASKED)
+    if busy < most and CheckState.objects.filter(next_check_at__lte=now).exists():
+        bells.append(CHECK_DUE)
+    broker = get_broker()
+    for bell in bells:
+        async_task(bell, ack_failure=True, broker=broker)
+    return bells
+
+
+def _asked_waits(now: datetime) -> bool:
+    free = Q(claimed_until__isnull=True) | Q(claimed_until__lte=now)
+    return AskedCheck.objects.filter(free, done_at__isnull=True).exists()
