@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import ItemsView
 from types import FrameType
 from typing import Any
 
@@ -12,8 +13,6 @@ from django.views.debug import SafeExceptionReporterFilter
 class SecretFreeFilter(SafeExceptionReporterFilter):
     """Keeps the trace, drops every frame's variables."""
 
-    def get_traceback_frame_variables(
-        self, request: HttpRequest | None, tb_frame: FrameType
-    ) -> list[tuple[str, Any]]:
+    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> ItemsView[str, Any]:
         """No variable of any frame."""
-        return []
+        return dict[str, Any]().items()

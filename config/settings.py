@@ -8,11 +8,14 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 
+import django_stubs_ext
 import environ
+from django.templatetags.static import static
 
 from config.local import local_keys
 from mailboxes.wire.values import Limits
 
+django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
 env.read_env(BASE_DIR / ".env")
@@ -97,6 +100,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = not PRODUCTION
 if PRODUCTION:
     STORAGES = {
@@ -108,6 +112,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 # The way out to mail servers. The three last are for the sandbox and tests: a system check refuses them in production.
 MAIL_LIMITS = Limits(
@@ -152,6 +157,11 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "mailboxes.admin.dashboard.context",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("postmend/icon.svg")},
+    ],
+    "STYLES": [lambda request: static("postmend/admin.css")],
+    "SCRIPTS": [lambda request: static("postmend/admin.js")],
     "SIDEBAR": {"show_search": False, "navigation": "mailboxes.admin.navigation.sidebar"},
 }
 

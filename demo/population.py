@@ -13,6 +13,7 @@ WORKSPACES = ("Northwind Outreach", "Bluebird Agency", "Kestrel Labs")
 DOMAINS = ("northwind.test", "bluebird.test", "kestrel.test")
 POOL = "General warm-up"
 HEALTHY = 28
+TENANT_FAULT, TENANT_PLACE, TENANT_MAILBOXES = "tenant-smtp-off", 0, 3
 _NAMES = (
     "anna ben clara david emma felix greta henry ida jonas kira leo mia noah olga paul quinn rosa sam tina ugo vera"
     " wim xenia yara zoe arne bella carl dora emil fanny georg hanna igor julia kurt lena max nora otto petra ralf"
@@ -37,25 +38,25 @@ class Resident:
 def residents() -> list[Resident]:
     """Everybody, always the same."""
     names, places = iter(_NAMES), cycle(range(len(WORKSPACES)))
-    return [
-        Resident(
-            address=f"{next(names)}@{DOMAINS[place]}",
-            workspace=WORKSPACES[place],
-            provider=provider,
-            security=Security.STARTTLS if "starttls" in fault.needs else Security.SSL,
-            oauth="oauth" in fault.needs or (fault is NO_FAULT and provider in _OAUTH_PROVIDERS),
-            fault=fault,
-        )
-        for (provider, fault), place in zip(_kinds(), places, strict=False)
-    ]
+    return [_resident(next(names), provider, fault, next(places)) for provider, fault in _kinds()]
+
+
+def _resident(name: str, provider: str, fault: Fault, place: int) -> Resident:
+    place = TENANT_PLACE if fault.id == TENANT_FAULT else place
+    return Resident(
+        address=f"{name}@{DOMAINS[place]}",
+        workspace=WORKSPACES[place],
+        provider=provider,
+        security=Security.STARTTLS if "starttls" in fault.needs else Security.SSL,
+        oauth="oauth" in fault.needs or (fault is NO_FAULT and provider in _OAUTH_PROVIDERS),
+        fault=fault,
+    )
 
 
 def _kinds() -> Iterator[tuple[str, Fault]]:
     for fault in faults().values():
-        yield fault.provider, fault
-    # One administrator's setting breaks several mailboxes at once.
-    tenant = faults()["tenant-smtp-off"]
-    yield tenant.provider, tenant
-    yield tenant.provider, tenant
+        # One administrator's setting breaks several mailboxes at once.
+        for _time in range(TENANT_MAILBOXES if fault.id == TENANT_FAULT else 1):
+            yield fault.provider, fault
     for _number, provider in zip(range(HEALTHY), cycle(_HEALTHY_PROVIDERS), strict=False):
         yield provider, NO_FAULT

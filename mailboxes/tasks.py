@@ -50,4 +50,3 @@ def _drain(batch: Callable[[], int]) -> int:
         if not done:
             break
     return total
-

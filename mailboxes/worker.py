@@ -6,6 +6,7 @@ django-q2 stops for good when an idle worker of it is killed, and leaves orphans
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -61,19 +62,14 @@ class Cluster:
         """Ask the group to end, then end it. Work cut off comes back by its lease."""
         if self._process is None:
             return
-        self._signal(signal.SIGTERM)
+        self._process.terminate()  # the leader alone: it ends its workers; they must not die under it
         try:
             self._process.wait(grace_s)
         except subprocess.TimeoutExpired:
             logger.warning("the cluster does not stop by itself: killed")
-        self._signal(signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # all of it may have ended
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-
-    def _signal(self, number: int) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except ProcessLookupError:
-            pass  # all of it has ended
 
 
 def run(cluster: Cluster, *, stopping: Callable[[], bool], wait: Callable[[float], object] = time.sleep) -> None:

@@ -1,2 +1,70 @@
-def sidebar(request):
-    return []
+"""The side bar, with the number that needs a reconnect (SPEC A2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from mailboxes.models import Mailbox, StaffAlarm
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Groups of links; what the user may not see is left out."""
+    listed = reverse("admin:mailboxes_mailbox_changelist")
+    support = [
+        _link("Overview", "dashboard", reverse("admin:index"), request),
+        _link("Needs reconnect", "link_off", f"{listed}?needs=reconnect", request, "mailboxes.view_mailbox",
+              badge="mailboxes.admin.navigation.reconnect_count"),
+        _link("Mailboxes", "mail", listed, request, "mailboxes.view_mailbox"),
+        _link("Alarms", "notifications", reverse("admin:mailboxes_staffalarm_changelist"), request,
+              "mailboxes.view_staffalarm", badge="mailboxes.admin.navigation.alarm_count"),
+    ]  # fmt: skip
+    data = [
+        _model("Workspaces", "domain", "mailboxes_workspace", "mailboxes.view_workspace", request),
+        _model("Campaigns", "campaign", "campaigns_campaign", "campaigns.view_campaign", request),
+        _model("Warm-up pools", "local_fire_department", "warmup_pool", "warmup.view_pool", request),
+        _model("Status changes", "timeline", "mailboxes_statuschange", "mailboxes.view_statuschange", request),
+        _model("Audit log", "history", "mailboxes_auditentry", "mailboxes.view_auditentry", request),
+    ]
+    operation = [
+        _model("OAuth clients", "key", "mailboxes_oauthclient", "mailboxes.view_oauthclient", request),
+        _model("Failed tasks", "error", "django_q_failure", "django_q.view_failure", request),
+        _model("Users", "group", "auth_user", "auth.view_user", request),
+        _model("Groups", "groups", "auth_group", "auth.view_group", request),
+    ]
+    return [
+        {"title": "Support", "items": support},
+        {"title": "Data", "separator": True, "items": data},
+        {"title": "Operation", "separator": True, "items": operation},
+    ]
+
+
+def reconnect_count(request: HttpRequest) -> str:
+    """How many need a reconnect; "" for none."""
+    return str(Mailbox.objects.needing_reconnect().count() or "")
+
+
+def alarm_count(request: HttpRequest) -> str:
+    """How many alarms are open; "" for none."""
+    return str(StaffAlarm.objects.filter(closed_at__isnull=True).count() or "")
+
+
+def _model(title: str, icon: str, name: str, permission: str, request: HttpRequest) -> dict[str, Any]:
+    return _link(title, icon, reverse(f"admin:{name}_changelist"), request, permission)
+
+
+def _link(
+    title: str, icon: str, link: str, request: HttpRequest, permission: str = "", badge: str = ""
+) -> dict[str, Any]:
+    item: dict[str, Any] = {"title": title, "icon": icon, "link": link}
+    item["permission"] = lambda _request: not permission or request.user.has_perm(permission)
+    item["active"] = (
+        request.get_full_path() == link if "needs=" in link or title == "Overview" else _is_at(request, link)
+    )
+    return item | ({"badge": badge} if badge else {})
+
+
+def _is_at(request: HttpRequest, link: str) -> bool:
+    return request.path.startswith(link) and request.GET.get("needs") != "reconnect"

@@ -114,7 +114,9 @@ def _rule(table: dict[str, Any]) -> Rule:
 def _any_of(values: str | list[str]) -> re.Pattern[str]:
     """Codes as written, with x for any digit: "5xx", "x.7.8"; "" fits where the signal is absent."""
     listed = [values] if isinstance(values, str) else values
-    return re.compile("|".join(re.escape(value).replace("x", r"[0-9]") if _is_code(value) else value for value in listed))
+    return re.compile(
+        "|".join(re.escape(value).replace("x", r"[0-9]") if _is_code(value) else value for value in listed)
+    )
 
 
 def _is_code(value: str) -> bool:

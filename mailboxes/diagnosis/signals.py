@@ -27,7 +27,9 @@ _IMAP_CODES = frozenset(
     " WEBALERT SYS".split()
 )
 _BRACKETED = re.compile(r"\[([A-Z]{3,}(?:/[A-Z]+)?)(?:\s[^\]]*)?\]")
-_IMAP_STATUS = re.compile(r"(?:^|[\s:'\"(*])(?:[A-Za-z]{0,4}\d{1,10}|\*)\s+(NO|BAD|BYE)\b|[\"'(](NO|BAD|BYE)[\"')]|^(NO|BAD|BYE)\b")
+_IMAP_STATUS = re.compile(
+    r"(?:^|[\s:'\"(*])(?:[A-Za-z]{0,4}\d{1,10}|\*)\s+(NO|BAD|BYE)\b|[\"'(](NO|BAD|BYE)[\"')]|^(NO|BAD|BYE)\b"
+)
 _OAUTH_ERRORS = (
     "invalid_grant invalid_client unauthorized_client access_denied interaction_required login_required"
     " consent_required account_selection_required admin_policy_enforced org_internal deleted_client disabled_client"

@@ -33,8 +33,6 @@ def _raise(kind: str, key: str, text: str, times: int, now: datetime) -> None:
         return
     try:
         with transaction.atomic():
-            StaffAlarm.objects.create(
-                kind=kind, key=key, text=text, opened_at=now, last_seen_at=now, times_seen=times
-            )
+            StaffAlarm.objects.create(kind=kind, key=key, text=text, opened_at=now, last_seen_at=now, times_seen=times)
     except IntegrityError:  # another worker opened it between the two statements
         seen_again()

@@ -23,7 +23,9 @@ MOST_STARTS = 3
 def ask(mailbox_ids: Iterable[int], *, acting_user: AbstractBaseUser | None, now: datetime) -> int:
     """Ask for a check of each mailbox; one that is asked for already stays one. Returns how many were new."""
     ids = list(mailbox_ids)
-    before = set(AskedCheck.objects.filter(mailbox_id__in=ids, done_at__isnull=True).values_list("mailbox_id", flat=True))
+    before = set(
+        AskedCheck.objects.filter(mailbox_id__in=ids, done_at__isnull=True).values_list("mailbox_id", flat=True)
+    )
     new = [key for key in Mailbox.objects.filter(id__in=ids).values_list("id", flat=True) if key not in before]
     user_id = acting_user.pk if acting_user else None
     rows = [AskedCheck(mailbox_id=key, asked_by_id=user_id, asked_at=now) for key in new]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -71,7 +71,7 @@ def check_subjects(
 _Ready = tuple[Subject, str, Report]
 
 
-def _refreshed(subjects: Sequence[Subject], outgoing: Outgoing) -> Iterator[Checked]:
+def _refreshed(subjects: Sequence[Subject], outgoing: Outgoing) -> Generator[Checked, None, list[_Ready]]:
     """Refresh; yield the failures as finished checks, return the rest with their tokens."""
     ready: list[_Ready] = []
     for subject, attempt in tokens.refresh_all(subjects, outgoing) if subjects else ():

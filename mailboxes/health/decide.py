@@ -124,18 +124,14 @@ def _reply(item: Evidence, snapshot: Snapshot) -> Reply:
     )
 
 
-def _cross_checked(
-    item: Evidence, together: Sequence[Evidence], snapshot: Snapshot, diagnosis: Diagnosis
-) -> Diagnosis:
+def _cross_checked(item: Evidence, together: Sequence[Evidence], snapshot: Snapshot, diagnosis: Diagnosis) -> Diagnosis:
     """X3: what IMAP accepted in the same check is not a wrong password, whatever SMTP says of it."""
     if item.leg is not Leg.SMTP or diagnosis.category is not Category.AUTH_FAILED:
         return diagnosis
     if snapshot.credential_kind is not CredentialKind.PASSWORD or not snapshot.one_secret:
         return diagnosis
     same_check = (
-        other
-        for other in together
-        if other.leg is Leg.IMAP and other.begun_at == item.begun_at and _logged_in(other)
+        other for other in together if other.leg is Leg.IMAP and other.begun_at == item.begun_at and _logged_in(other)
     )
     if next(same_check, None) is None:
         return diagnosis
@@ -153,4 +149,3 @@ def _cross_checked(
 
 def _logged_in(other: Evidence) -> bool:
     return other.failure is None or other.failure.stage in (Stage.SELECT, Stage.READ)
-

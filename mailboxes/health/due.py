@@ -1,4 +1,4 @@
-"""Claim what is due, check it, record it: the batch behind the queue's task (SPEC H10). Crash-only: a claim is a lease."""
+"""Claim what is due, check it, record it: the batch behind the queue's task (H10). A claim is a lease."""
 
 from __future__ import annotations
 

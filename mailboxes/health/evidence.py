@@ -26,7 +26,13 @@ class Evidence:
 
 
 def from_report(
-    report: Report, *, mailbox_id: int, source: Source, credential_version: int, begun_at: datetime, observed_at: datetime
+    report: Report,
+    *,
+    mailbox_id: int,
+    source: Source,
+    credential_version: int,
+    begun_at: datetime,
+    observed_at: datetime,
 ) -> Evidence:
     """The evidence of one leg's report."""
     return Evidence(

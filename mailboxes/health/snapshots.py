@@ -28,7 +28,9 @@ def load(mailbox_ids: Iterable[int]) -> dict[int, Snapshot]:
     states = CheckState.objects.select_for_update().filter(mailbox_id__in=ids).order_by("mailbox_id")
     by_id = {state.mailbox_id: state for state in states}
     one_secret = Case(
-        When(credential__imap_password__isnull=True, then=Value(True)), default=Value(False), output_field=BooleanField()
+        When(credential__imap_password__isnull=True, then=Value(True)),
+        default=Value(False),
+        output_field=BooleanField(),
     )
     rows = Mailbox.objects.filter(id__in=list(by_id)).annotate(one_secret=one_secret).order_by()
     return {row["id"]: _snapshot(row, by_id[row["id"]]) for row in rows.values(*_COLUMNS, "one_secret")}

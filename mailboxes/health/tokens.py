@@ -64,7 +64,7 @@ def _job(subject: Subject, outgoing: Outgoing) -> Job[Subject, tuple[datetime, R
 
 
 def _take(subjects: Iterable[Subject], lease: str, now: datetime) -> set[int]:
-    """Lease the grants that are as they were read; what was refreshed meanwhile has another expiry (the second look)."""
+    """Lease the grants that are as they were read; one refreshed meanwhile has another expiry (the second look)."""
     wanted = {subject.mailbox_id: subject for subject in subjects if subject.grant}
     free = Q(refresh_lease_until__isnull=True) | Q(refresh_lease_until__lte=now)
     rows = Credential.objects.filter(free, mailbox_id__in=wanted)

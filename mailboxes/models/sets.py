@@ -27,15 +27,14 @@ def update_rows(
         return set()
     expected = tuple(expect)
     names = [name for name in rows[0] if name != "pk" and not name.startswith(WAS)]
-    key = model._meta.pk
-    assert key is not None
     source = _source(model, ["pk", *names, *(WAS + name for name in expected)])
-    assignments = ", ".join(f"{_quote(_field(model, name).column)} = v.{_quote(name)}" for name in names)
-    conditions = [f"m.{_quote(key.column)} = v.{_quote('pk')}"]
-    conditions += [f"m.{_quote(_field(model, name).column)} = v.{_quote(WAS + name)}" for name in expected]
+    assignments = ", ".join(f"{_column(model, name)} = v.{_quote(name)}" for name in names)
+    conditions = [f"m.{_column(model, 'pk')} = v.{_quote('pk')}"]
+    conditions += [f"m.{_column(model, name)} = v.{_quote(WAS + name)}" for name in expected]
+    # Only names of our own tables and columns are put in; all values are one parameter.
     sql = (
         f"UPDATE {_quote(model._meta.db_table)} AS m SET {assignments} FROM {source} "
-        f"WHERE {' AND '.join(conditions)} RETURNING {_quote(key.column)}"
+        f"WHERE {' AND '.join(conditions)} RETURNING {_column(model, 'pk')}"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, [json.dumps([_plain(row) for row in rows])])
@@ -48,13 +47,17 @@ def _source(model: type[models.Model], names: Sequence[str]) -> str:
         typed = ", ".join(f"{_quote(name)} {_type(model, name)}" for name in names)
         return f"jsonb_to_recordset(%s::jsonb) AS v({typed})"
     picked = ", ".join(f"json_extract(value, '$.{name}') AS {_quote(name)}" for name in names)
-    return f"(SELECT {picked} FROM json_each(%s)) AS v"
+    return f"(SELECT {picked} FROM json_each(%s)) AS v"  # as above
 
 
 def _type(model: type[models.Model], name: str) -> str:
     field = _field(model, name.removeprefix(WAS))
     found = field.rel_db_type(connection) if field.primary_key else field.db_type(connection)
     return str(found)
+
+
+def _column(model: type[models.Model], name: str) -> str:
+    return _quote(str(_field(model, name).column))
 
 
 def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:

@@ -16,7 +16,8 @@ _FILE = Path(__file__).with_name("providers.json")
 _FAMILIES = {
     "gmail": "google", "google_workspace": "google", "google_smtp_relay": "google",
     "microsoft365": "microsoft", "outlook_com": "microsoft",
-    "zoho_com": "zoho", "zoho_eu": "zoho", "zoho_in": "zoho", "zoho_com_au": "zoho", "zoho_jp": "zoho", "zoho_ca": "zoho",
+    "zoho_com": "zoho", "zoho_eu": "zoho", "zoho_in": "zoho", "zoho_com_au": "zoho",
+    "zoho_jp": "zoho", "zoho_ca": "zoho",
     "ionos_com": "ionos", "ionos_de": "ionos", "gmx_de": "gmx", "gmx_com": "gmx", "aol": "yahoo", "att": "yahoo",
     "qq": "qq", "tencent_exmail": "qq", "netease_163": "netease", "netease_126": "netease", "netease_yeah": "netease",
     "netease_qiye": "netease", "mailgun_us": "mailgun", "mailgun_eu": "mailgun", "mail_ru": "mailru", "web_de": "webde",

@@ -33,9 +33,7 @@ class NewGrant:
 
 
 @transaction.atomic
-def replace(
-    mailbox: Mailbox, new: Password | NewGrant, *, acting_user: AbstractBaseUser | None, now: datetime
-) -> None:
+def replace(mailbox: Mailbox, new: Password | NewGrant, *, acting_user: AbstractBaseUser | None, now: datetime) -> None:
     """Store the new credential in place of the old one, write the audit entry, make a check due.
 
     Raises BadText for a control character in a secret (SPEC S3), naming the field.
@@ -56,7 +54,7 @@ def _values(new: Password | NewGrant) -> dict[str, object]:
         token = refuse_control(new.refresh_token, "refresh token")
         grant = {"kind": CredentialKind.OAUTH, "oauth_client": new.client, "refresh_token": token, "scopes": new.scopes}
         return empty | grant | {"password": None, "imap_password": None}
-    passwords = {
+    passwords: dict[str, object] = {
         "password": refuse_control(new.password, "password"),
         "imap_password": refuse_control(new.imap_password, "IMAP password") or None,
     }

@@ -35,9 +35,7 @@ class DnsServer(asyncio.DatagramProtocol):
         fault = self._fault_of(name)
         if fault == "servfail":
             answer.set_rcode(dns.rcode.SERVFAIL)
-        elif fault:
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        elif fault is None:
+        elif fault or fault is None:
             answer.set_rcode(dns.rcode.NXDOMAIN)
         elif question.rdtype == dns.rdatatype.A:
             answer.answer.append(dns.rrset.from_text(question.name, 5, "IN", "A", "127.0.0.1"))

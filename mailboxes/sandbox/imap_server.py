@@ -107,7 +107,9 @@ class ImapSession(Session):
         else:
             self.folder = name
             count = len(self._messages())
-            await self.say(f"* {count} EXISTS", "* 0 RECENT", "* OK [UIDVALIDITY 1] valid", f"{tag} OK [READ-WRITE] done")
+            await self.say(
+                f"* {count} EXISTS", "* 0 RECENT", "* OK [UIDVALIDITY 1] valid", f"{tag} OK [READ-WRITE] done"
+            )
 
     def _messages(self) -> list[Message]:
         return self.account.folders[self.folder or "INBOX"]

@@ -59,7 +59,7 @@ class AddressPolicy:
 
 
 def normal_host(host: str) -> str:
-    """Return the host name in lower-case ASCII (IDNA), or raise Refused: no literal address, port, user or dot games."""
+    """Return the host name in lower-case ASCII (IDNA), or raise Refused: no literal address, port or user."""
     name = host.strip().lower()
     if _is_literal(name):
         raise Refused(f"host {host!r} is an address: type the server's name")

@@ -13,7 +13,7 @@ from mailboxes.wire.addresses import AddressPolicy, Refused, normal_host
 from mailboxes.wire.channel import Channel, open_channel
 from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.resolver import NameFault, Resolver
-from mailboxes.wire.values import Endpoint, Limits, Security, Stage, WireFault
+from mailboxes.wire.values import Endpoint, Limits, Security, Stage
 
 
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:

@@ -17,6 +17,7 @@ from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.values import Stage
 
 ReplyT = TypeVar("ReplyT")
+ParsedT = TypeVar("ParsedT", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,14 @@ class ProtocolFault(Exception):
         self.text = text
 
 
-class Parser(Protocol[ReplyT]):
+class Parser(Protocol[ParsedT]):
     """Bytes in, replies out."""
 
     def feed(self, data: bytes) -> None:
         """Take more bytes. Raises ProtocolFault where they exceed a limit."""
         ...
 
-    def next_reply(self) -> ReplyT | None:
+    def next_reply(self) -> ParsedT | None:
         """The next whole reply, or None where more bytes are needed. Raises ProtocolFault."""
         ...
 

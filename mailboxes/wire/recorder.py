@@ -15,9 +15,7 @@ class Recorder:
     `secrets` never appear in a recorded text. `clock` returns seconds, monotonic.
     """
 
-    def __init__(
-        self, leg: Leg, secrets: tuple[str, ...] = (), clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, leg: Leg, secrets: tuple[str, ...] = (), clock: Callable[[], float] = time.monotonic) -> None:
         self.leg = leg
         self.stage: Stage | None = None
         self._secrets = secrets

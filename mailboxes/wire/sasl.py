@@ -1,4 +1,4 @@
-"""Login strings: PLAIN (RFC 4616), LOGIN, XOAUTH2 (Google's and Microsoft's protocol pages), and the challenge decoded."""
+"""Login strings: PLAIN (RFC 4616), LOGIN, XOAUTH2 (Google's protocol page), and its challenge decoded."""
 
 from __future__ import annotations
 

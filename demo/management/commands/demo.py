@@ -15,7 +15,7 @@ import tempfile
 import threading
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from django.conf import settings
 from django.core.management import call_command
@@ -87,7 +87,7 @@ class Command(BaseCommand):
         for row in rows:
             shown = row | {"ok": "yes" if row["ok"] else "NO"}
             table.add_row(*(str(value) for value in shown.values()), style="" if row["ok"] else "bold red")
-        Console(file=self.stdout._out, width=150).print(table)
+        Console(file=cast(IO[str], self.stdout), width=150).print(table)
         self.stdout.write(f"{len(rows) - disagreements(rows)} of {len(rows)} agree.")
 
     def _live(self, port: int) -> None:
@@ -110,7 +110,17 @@ class Command(BaseCommand):
         environment = sandbox.environment(wishes.parent) | DEADLINES
         send_test_messages(_outgoing(sandbox))
         with Children(environment) as children:
-            children.start("-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4", "--log-level", "warning")
+            children.start(
+                "-m",
+                "gunicorn",
+                "config.wsgi",
+                "--bind",
+                f"127.0.0.1:{port}",
+                "--threads",
+                "4",
+                "--log-level",
+                "warning",
+            )
             children.start("manage.py", "worker")
             self._welcome(port)
             read = 0
@@ -127,7 +137,7 @@ class Command(BaseCommand):
             f"\nPostmend runs on sandbox providers.\n"
             f"  Open     http://127.0.0.1:{port}/admin/\n"
             f"  Sign in  {USER}  {password}\n"
-            f"  Break    manage.py demo --fault anna@northwind.test=none   (or a fault: {', '.join(list(faults())[:4])}, …)\n"
+            f"  Switch   manage.py demo --fault anna@northwind.test=none   (or {', '.join(list(faults())[:3])}, …)\n"
             f"  Stop     Ctrl-C\n\nBadges settle within seconds; what must be confirmed takes ten minutes.\n"
         )
         self.stdout.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         for row in rows:
             legs = " ".join(f"{leg}:{'ok' if ok else 'FAIL'}" for leg, ok in row["legs"].items())
             table.add_row(*(str(value) for value in (row | {"legs": legs}).values()))
-        Console(file=self.stdout._out, width=None).print(table)
+        Console(file=cast(IO[str], self.stdout)).print(table)
 
 
 def _due() -> Iterator[tuple[list[int], Source]]:

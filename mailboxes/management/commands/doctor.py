@@ -1,4 +1,4 @@
-"""Look at settings, keys, clock, name resolution, the way out, the queue and the OAuth clients. Exit 1 where one fails."""
+"""Look at settings, keys, clock, DNS, the way out, queue, OAuth clients and alarms. Exit 1 where one fails."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true")
-        parser.add_argument("--host", default="smtp.gmail.com", help="mail host that name resolution and port are tried on")
+        parser.add_argument(
+            "--host", default="smtp.gmail.com", help="mail host that name resolution and port are tried on"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         looks: tuple[Callable[[], Iterator[Finding]], ...] = (
@@ -52,7 +54,11 @@ class Command(BaseCommand):
 
 def _settings() -> Iterator[Finding]:
     for found in run_checks():
-        yield "settings", "fail" if found.level >= ERROR else "warn", f"{found.id} {found.msg} {found.hint or ''}".strip()
+        yield (
+            "settings",
+            "fail" if found.level >= ERROR else "warn",
+            f"{found.id} {found.msg} {found.hint or ''}".strip(),
+        )
     if not run_checks():
         yield "settings", "ok", "all system checks pass"
 
@@ -117,7 +123,11 @@ def _oauth_clients() -> Iterator[Finding]:
             whole = bool(OAuthClient.objects.get(pk=client.pk).client_secret and client.client_id)
         except InvalidToken:
             whole = False
-        yield "oauth", "ok" if whole else "fail", f"{client.name}: {'complete' if whole else 'secret missing or unreadable'}"
+        yield (
+            "oauth",
+            "ok" if whole else "fail",
+            f"{client.name}: {'complete' if whole else 'secret missing or unreadable'}",
+        )
 
 
 def _alarms() -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from typing import Any
+from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand
 from rich.console import Console
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             table.add_column(column.replace("_", " "))
         for mailbox in rows.iterator():
             table.add_row(*_row(mailbox).values())
-        Console(file=self.stdout._out).print(table)
+        Console(file=cast(IO[str], self.stdout)).print(table)
 
 
 def _row(mailbox: Mailbox) -> dict[str, str]:

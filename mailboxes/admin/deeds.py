@@ -1,0 +1,77 @@
+"""What staff do to a mailbox from its page: each a POST with a permission, answered by a redirect to the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from mailboxes.admin.base import staff
+from mailboxes.admin.page import last_asked
+from mailboxes.health import asked, holds
+from mailboxes.models import Mailbox
+
+CHECK, HOLD = "mailboxes.check_mailbox", "mailboxes.hold_mailbox"
+_Deed = Callable[[HttpRequest, Mailbox], None]
+
+
+def urls(admin: ModelAdmin[Mailbox]) -> list[URLPattern]:
+    """The deeds' addresses, behind the admin's own sign-in."""
+    view = admin.admin_site.admin_view
+    return [
+        path("<int:pk>/check/", view(_post(CHECK, _check)), name="mailbox_check"),
+        path("<int:pk>/hold/", view(_post(HOLD, _hold)), name="mailbox_hold"),
+        path("<int:pk>/release/", view(_post(HOLD, _release)), name="mailbox_release"),
+        path("<int:pk>/asked/", view(_asked), name="mailbox_asked"),
+    ]
+
+
+def _post(permission: str, deed: _Deed) -> Callable[..., HttpResponse]:
+    @require_POST
+    def view(request: HttpRequest, pk: int, **_: Any) -> HttpResponse:
+        if not request.user.has_perm(permission):
+            raise PermissionDenied
+        deed(request, get_object_or_404(Mailbox, pk=pk))
+        return redirect("admin:mailboxes_mailbox_change", pk)
+
+    return view
+
+
+def _check(request: HttpRequest, mailbox: Mailbox) -> None:
+    new = asked.ask([mailbox.pk], acting_user=staff(request), now=timezone.now())
+    words = "The check was asked for; its result appears here." if new else "A check is under way already."
+    messages.success(request, words)
+
+
+def _hold(request: HttpRequest, mailbox: Mailbox) -> None:
+    reason = request.POST.get("reason", "").strip()[:200]
+    if not reason:
+        messages.error(request, "Reason: say in a few words why the mailbox is paused.")
+        return
+    holds.hold([mailbox.pk], reason=reason, acting_user=staff(request), now=timezone.now())
+    messages.success(request, "Paused. It does no work, and is still checked.")
+
+
+def _release(request: HttpRequest, mailbox: Mailbox) -> None:
+    holds.release([mailbox.pk], acting_user=staff(request), now=timezone.now())
+    messages.success(request, "Resumed. It works as soon as its connection does.")
+
+
+def _asked(request: HttpRequest, pk: int) -> HttpResponse:
+    """The last asked check as a fragment; it asks for itself again until there is a result."""
+    if not request.user.has_perm("mailboxes.view_mailbox"):
+        raise PermissionDenied
+    mailbox = get_object_or_404(Mailbox, pk=pk)
+    done = last_asked(mailbox)
+    response = render(request, "admin/mailboxes/mailbox/asked.html", {"asked": done, "mailbox": mailbox})
+    if done and done.done_at and request.GET.get("waiting"):
+        response["HX-Refresh"] = "true"  # badge, legs and history have news too
+    return response

@@ -1,0 +1,108 @@
+"""The mailbox form of the admin: settings, and secrets that can be written and never read (SPEC A5, C2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
+
+from mailboxes.health.outgoing import from_settings
+from mailboxes.models import Mailbox
+from mailboxes.providers.presets import by_address, by_id, names
+from mailboxes.wire.addresses import Refused, normal_host
+from mailboxes.wire.clean import BadText, refuse_control
+
+SETTINGS = (
+    "wants_smtp", "smtp_host", "smtp_port", "smtp_security", "smtp_username",
+    "wants_imap", "imap_host", "imap_port", "imap_security", "imap_username", "imap_folder",
+)  # fmt: skip
+SECRETS = ("new_password", "new_imap_password")
+_TEXTS = ("smtp_username", "imap_username", "imap_folder", "new_password", "new_imap_password")
+
+
+def _secret(label: str, help_text: str) -> forms.CharField:
+    widget = UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"})
+    return forms.CharField(label=label, required=False, strip=False, widget=widget, help_text=help_text)
+
+
+class MailboxForm(forms.ModelForm[Mailbox]):
+    """Empty hosts are filled from the provider's preset. Errors name the field and the fix; nothing is stored then."""
+
+    new_password = _secret("New password or app password", "Write-only. Empty keeps the stored one.")
+    new_imap_password = _secret(
+        "New IMAP password", "Only where IMAP has a password of its own; empty: the same login."
+    )
+    provider = forms.ChoiceField(
+        required=False,
+        choices=[("", "Recognise from the address"), *names()],
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    class Meta:
+        model = Mailbox
+        fields = ("workspace", "address", "provider", *SETTINGS)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("smtp_host", "imap_host", "smtp_username", "imap_username"):
+            if name in self.fields:
+                self.fields[name].required = False
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        self._refuse_control_characters(values)
+        self._fill_from_preset(values)
+        for leg in ("smtp", "imap"):
+            if values.get(f"wants_{leg}"):
+                self._check_place(values, leg)
+        if not (values.get("wants_smtp") or values.get("wants_imap")):
+            self.add_error("wants_smtp", "A mailbox must send, read, or both: tick one.")
+        if self.instance.pk is None and not values.get("new_password"):
+            self.add_error("new_password", "A new mailbox needs a password: enter it here.")
+        return values
+
+    @property
+    def secrets_given(self) -> bool:
+        """True where a secret was typed."""
+        return any(self.cleaned_data.get(name) for name in SECRETS)
+
+    @property
+    def settings_changed(self) -> list[str]:
+        """Settings that are others than before."""
+        before = self.initial
+        return [name for name in SETTINGS if name in self.cleaned_data and self.cleaned_data[name] != before.get(name)]
+
+    def _refuse_control_characters(self, values: dict[str, Any]) -> None:
+        for name in _TEXTS:
+            try:
+                refuse_control(values.get(name) or "", str(self.fields[name].label or name))
+            except BadText as bad:
+                self.add_error(name, str(bad))
+
+    def _fill_from_preset(self, values: dict[str, Any]) -> None:
+        preset = by_id(values.get("provider") or "") or by_address(values.get("address") or "")
+        if preset is None:
+            return
+        values["provider"] = values.get("provider") or preset.id
+        if preset.imap is None and not values.get("imap_host"):
+            values["wants_imap"] = False
+        for leg, place in (("smtp", preset.smtp), ("imap", preset.imap)):
+            if place is not None and not values.get(f"{leg}_host"):
+                values |= {
+                    f"{leg}_host": place.host,
+                    f"{leg}_port": place.port,
+                    f"{leg}_security": place.security.value,
+                }
+        self.cleaned_data.update(values)
+
+    def _check_place(self, values: dict[str, Any], leg: str) -> None:
+        try:
+            values[f"{leg}_host"] = normal_host(values.get(f"{leg}_host") or "")
+        except Refused as refused:
+            missing = "Type the server's name, as in mail.example.com: the provider is not known by the address."
+            self.add_error(f"{leg}_host", str(refused) if values.get(f"{leg}_host") else missing)
+        try:
+            from_settings().mail.policy.check_port(values.get(f"{leg}_port") or 0)
+        except Refused as refused:
+            self.add_error(f"{leg}_port", str(refused).capitalize() + ".")

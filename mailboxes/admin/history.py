@@ -1,0 +1,91 @@
+"""Rows that are only read: alarms, status changes, the audit log; and OAuth clients, whose secret is write-only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from mailboxes.admin.base import ModelAdmin
+from mailboxes.models import AuditEntry, OAuthClient, StaffAlarm, StatusChange
+
+
+class ReadOnlyAdmin(ModelAdmin[Any]):
+    """Nobody adds, edits or deletes."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(StaffAlarm)
+class StaffAlarmAdmin(ReadOnlyAdmin):
+    list_display = ("kind", "key", "text", "times_seen", "opened_at", "last_seen_at", "closed_at")
+    list_filter = (("closed_at", admin.EmptyFieldListFilter),)
+    actions = ("close",)
+
+    def has_close_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("mailboxes.change_staffalarm")
+
+    @admin.action(description="Close: it has been seen to", permissions=["close"])
+    def close(self, request: HttpRequest, queryset: QuerySet[StaffAlarm]) -> None:
+        closed = queryset.filter(closed_at__isnull=True).update(closed_at=timezone.now())
+        messages.success(request, f"{closed} closed. It opens again if the fault is met again.")
+
+
+@admin.register(StatusChange)
+class StatusChangeAdmin(ReadOnlyAdmin):
+    list_display = ("at", "mailbox", "from_status", "to_status", "to_reason", "category", "source")
+    list_select_related = ("mailbox",)
+    list_filter = ("to_status",)
+    show_full_result_count = False
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = ("at", "actor", "action", "mailbox", "detail")
+    list_select_related = ("actor", "mailbox")
+    show_full_result_count = False
+
+
+class OAuthClientForm(forms.ModelForm[OAuthClient]):
+    new_secret = forms.CharField(
+        label="New client secret", required=False, strip=True, widget=UnfoldAdminPasswordWidget,
+        help_text="Write-only. Empty keeps the stored one.",
+    )  # fmt: skip
+
+    class Meta:
+        model = OAuthClient
+        fields = ("name", "token_url", "client_id", "scopes")
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if self.instance.pk is None and not values.get("new_secret"):
+            self.add_error("new_secret", "A new client needs its secret: enter it here.")
+        return values
+
+
+@admin.register(OAuthClient)
+class OAuthClientAdmin(ModelAdmin[OAuthClient]):
+    form = OAuthClientForm
+    list_display = ("name", "client_id", "token_url")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OAuthClient]:
+        return super().get_queryset(request).defer("client_secret")
+
+    def save_model(self, request: HttpRequest, obj: OAuthClient, form: Any, change: bool) -> None:
+        secret = form.cleaned_data.get("new_secret")
+        if secret:
+            obj.client_secret = secret
+        fields = ["name", "token_url", "client_id", "scopes", *(["client_secret"] if secret else [])]
+        obj.save(update_fields=fields if change else None)

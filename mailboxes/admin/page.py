@@ -1,0 +1,95 @@
+"""What the mailbox's page shows: diagnosis, legs, the last asked check, history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mailboxes.admin.badges import ago, cause_words, provider_name, status_label
+from mailboxes.admin.panels import panels
+from mailboxes.diagnosis.advice import Action, Advice, Place, advise
+from mailboxes.diagnosis.categories import Category
+from mailboxes.health.legs import unpack
+from mailboxes.health.policy import leg_status
+from mailboxes.models import AskedCheck, CheckState, Credential, Mailbox
+from mailboxes.providers.presets import family
+from mailboxes.states import CredentialKind, Status
+from mailboxes.wire.values import Leg
+
+ROWS = 25
+_FORM_ANCHORS = {Action.UPDATE_CREDENTIALS: "#id_new_password", Action.CHECK_SETTINGS: "#settings"}
+_LEG_NAMES = {Leg.SMTP: "SMTP (sends)", Leg.IMAP: "IMAP (reads)", Leg.OAUTH: "OAuth grant"}
+
+
+@dataclass(frozen=True, slots=True)
+class LegLine:
+    """One leg as the page shows it."""
+
+    name: str
+    state: str
+    colour: str
+    place: str
+    last_ok: str
+    cause: str
+    text: str
+
+
+def context(mailbox: Mailbox, now: datetime) -> dict[str, Any]:
+    """Everything that the page's templates need."""
+    kind = Credential.objects.filter(mailbox=mailbox).values_list("kind", "version", "replaced_at").first()
+    advice = advice_for(mailbox, oauth=bool(kind and kind[0] == CredentialKind.OAUTH))
+    changes, failures = mailbox.status_changes.all()[:ROWS], mailbox.failures.all()[:ROWS]
+    return {
+        "mailbox": mailbox,
+        "now": now,
+        "provider_name": provider_name(mailbox.provider),
+        "advice": advice,
+        "form_anchor": _FORM_ANCHORS.get(advice.action, "") if advice else "",
+        "cause": cause_words(mailbox.category),
+        "since": ago(mailbox.status_since, now),
+        "credential": kind,
+        "legs": _legs(mailbox, kind[0] if kind else "", now),
+        "changes": [(change, status_label(change.from_status), status_label(change.to_status)) for change in changes],
+        "failures": [(failure, cause_words(failure.category)) for failure in failures],
+        "panels": panels(mailbox),
+        "asked": last_asked(mailbox),
+    }
+
+
+def last_asked(mailbox: Mailbox) -> AskedCheck | None:
+    """The check that was asked for last."""
+    return AskedCheck.objects.filter(mailbox=mailbox).select_related("asked_by").order_by("-asked_at", "-id").first()
+
+
+def advice_for(mailbox: Mailbox, *, oauth: bool) -> Advice | None:
+    """What to tell the customer; None where nothing is wrong."""
+    if not mailbox.category:
+        return None
+    host = mailbox.imap_host if mailbox.cause_leg == Leg.IMAP else mailbox.smtp_host
+    name = provider_name(mailbox.provider) if mailbox.provider else ""
+    place = Place(mailbox.address, name, family(mailbox.provider), host, oauth)
+    return advise(Category(mailbox.category), place)
+
+
+def _legs(mailbox: Mailbox, kind: str, now: datetime) -> list[LegLine]:
+    state = CheckState.objects.filter(mailbox=mailbox).first()
+    wanted = {Leg.SMTP: mailbox.wants_smtp, Leg.IMAP: mailbox.wants_imap, Leg.OAUTH: kind == CredentialKind.OAUTH}
+    columns = {leg: getattr(state, leg.value) if state else {} for leg in Leg}
+    places = {
+        Leg.SMTP: f"{mailbox.smtp_host}:{mailbox.smtp_port} {mailbox.smtp_security}",
+        Leg.IMAP: f"{mailbox.imap_host}:{mailbox.imap_port} {mailbox.imap_security}",
+    }
+    return [_line(leg, columns[leg], places.get(leg, ""), now) for leg in Leg if wanted[leg]]
+
+
+def _line(leg: Leg, column: dict[str, Any], place: str, now: datetime) -> LegLine:
+    memory = unpack(column)
+    status = leg_status(memory)
+    words, colour = {
+        Status.CONNECTED: ("Works", "green"),
+        Status.UNVERIFIED: ("Not tried yet", "grey"),
+        Status.SUSPECT: ("Fails, being confirmed", "amber"),
+    }.get(status, ("Fails", "red"))
+    cause = cause_words(memory.category.value) if memory.category else ""
+    return LegLine(_LEG_NAMES[leg], words, colour, place, ago(memory.last_ok, now), cause, memory.text)

@@ -1,0 +1,30 @@
+"""Workspaces and their members."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+
+from mailboxes.admin.base import ModelAdmin, TabularInline
+from mailboxes.models import Membership, Workspace
+
+
+class MembershipInline(TabularInline[Membership, Workspace]):
+    model = Membership
+    extra = 0
+    autocomplete_fields = ("user",)
+
+
+@admin.register(Workspace)
+class WorkspaceAdmin(ModelAdmin[Workspace]):
+    list_display = ("name", "mailbox_count", "created_at")
+    search_fields = ("name",)
+    inlines = (MembershipInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
+        return super().get_queryset(request).annotate(count=Count("mailboxes"))
+
+    @admin.display(description="mailboxes", ordering="count")
+    def mailbox_count(self, obj: Workspace) -> int:
+        return int(getattr(obj, "count", 0))

@@ -1,0 +1,67 @@
+"""Pictures of a running Postmend's admin at desktop and phone width, by headless Chromium.
+
+python scripts/pictures.py http://127.0.0.1:8000 USER PASSWORD [FOLDER]
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+WIDTHS = {"desktop": (1440, 900), "phone": (390, 844)}
+LIST = "/admin/mailboxes/mailbox/"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def main(base: str, user: str, password: str, folder: str = "pictures") -> None:
+    """Sign in, visit each page, write a PNG for each width, and print what overflows or fails in the console."""
+    target = Path(folder)
+    target.mkdir(exist_ok=True)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        for name, (width, height) in WIDTHS.items():
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.on("console", lambda message: print(message.type, message.text) if message.type == "error" else None)
+            _sign_in(page, base, user, password)
+            for title, place in _places(page, base).items():
+                page.goto(base + place)
+                page.wait_for_load_state("networkidle")
+                page.screenshot(path=target / f"{title}-{name}.png", full_page=True)
+                over = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+                print(f"{title:22} {name:8} {'overflows by ' + str(over) + ' px' if over > 0 else 'fits'}")
+        browser.close()
+
+
+def _sign_in(page: Page, base: str, user: str, password: str) -> None:
+    page.goto(base + "/admin/login/")
+    page.fill("#id_username", user)
+    page.fill("#id_password", password)
+    page.click("button[type=submit]")
+    page.wait_for_url("**/admin/")
+
+
+def _places(page: Page, base: str) -> dict[str, str]:
+    """The pages to look at; one broken and one healthy mailbox are found by the list."""
+    places = {"first-page": "/admin/", "list-reconnect": LIST + "?needs=reconnect", "list": LIST, "add": LIST + "add/"}
+    for title, query in (("mailbox-broken", "?needs=reconnect&o=2"), ("mailbox-healthy", "?status__exact=connected")):
+        page.goto(base + LIST + query)
+        link = page.locator("#result_list .pm-badge").first.get_attribute("href")
+        places[title] = link or LIST
+    return places | {
+        "alarms": "/admin/mailboxes/staffalarm/",
+        "changes": "/admin/mailboxes/statuschange/",
+        "pool": "/admin/warmup/pool/",
+    }
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
