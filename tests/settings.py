@@ -1,11 +1,17 @@
-"""The project's settings with test keys, a far time zone for the machine's clock, and a fast password hasher."""
+"""The project's settings with test keys, a far time zone on the machine's clock, and a fast password hasher."""
 
 import os
+import tempfile
 
 os.environ.setdefault("SECRET_KEY", "tests-only-secret-key-not-used-elsewhere-0123456789")
 os.environ.setdefault("FERNET_KEYS", "tests-only-fernet-key-one")
-os.environ["TZ"] = "Asia/Tokyo"
+os.environ.setdefault("POSTMEND_DATA_DIR", os.path.join(tempfile.gettempdir(), f"postmend-tests-{os.getuid()}"))
 
 from config.settings import *  # noqa: F403
+from config.settings import DATABASES, DATA_DIR
 
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, so that the processes which some tests kill can open it too.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "tests.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+LOGGING["loggers"]["mailboxes"] = {"level": "DEBUG"}  # type: ignore[index]  # noqa: F405

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -58,7 +59,13 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     show_full_result_count = False
 
 
+def _https(url: str) -> None:
+    if not url.startswith("https://"):
+        raise ValidationError("Token URL: use https://, a client secret is sent there.")
+
+
 class OAuthClientForm(forms.ModelForm[OAuthClient]):
+    token_url = forms.URLField(assume_scheme="https", validators=[_https], help_text="Must begin with https://")
     new_secret = forms.CharField(
         label="New client secret", required=False, strip=True, widget=UnfoldAdminPasswordWidget,
         help_text="Write-only. Empty keeps the stored one.",

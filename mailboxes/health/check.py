@@ -12,10 +12,10 @@ from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.targets import Subject
 from mailboxes.states import Source
 from mailboxes.wire.runner import Job, check, stream
-from mailboxes.wire.values import Leg, Report, Stage, Step, TestMessage
+from mailboxes.wire.values import Leg, Report, Stage, Step, SelfMessage
 
 _CACHED = Report(Leg.OAUTH, (Step(Stage.TOKEN, True, 0, "", "the access token still works"),))
-MessageMaker = Callable[[Subject], TestMessage | None]
+MessageMaker = Callable[[Subject], SelfMessage | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _check_mail(rows: Sequence[_Ready], outgoing: Outgoing, message: MessageMake
 
 
 def _job(
-    subject: Subject, token: str, outgoing: Outgoing, message: TestMessage | None
+    subject: Subject, token: str, outgoing: Outgoing, message: SelfMessage | None
 ) -> Job[Subject, tuple[datetime, tuple[Report, ...]]]:
     target = subject.target(token, message)
 

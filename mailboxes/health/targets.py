@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from mailboxes.models import CheckState, Credential
 from mailboxes.states import CredentialKind
 from mailboxes.wire.tokens import OAuthClient
-from mailboxes.wire.values import Endpoint, LegTarget, Login, SecretKind, Security, Target, TestMessage
+from mailboxes.wire.values import Endpoint, LegTarget, Login, SecretKind, Security, Target, SelfMessage
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Subject:
         place = self.smtp or self.imap
         return place.host if place else ""
 
-    def target(self, access_token: str = "", message: TestMessage | None = None) -> Target:
+    def target(self, access_token: str = "", message: SelfMessage | None = None) -> Target:
         """What `wire` checks: with the access token where there is a grant, else with the passwords."""
         return Target(
             smtp=self._leg(self.smtp, self.smtp_username, access_token, self.password),

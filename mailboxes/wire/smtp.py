@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from mailboxes.wire import sasl
 from mailboxes.wire.clean import refuse_control
 from mailboxes.wire.dialogue import Action, Dialogue, ProtocolFault, Read, Send, Upgrade
-from mailboxes.wire.values import Limits, Login, Security, Stage, TestMessage, WireFault
+from mailboxes.wire.values import Limits, Login, Security, Stage, SelfMessage, WireFault
 
 EHLO_NAME = "postmend.invalid"
 _LINE = re.compile(rb"^(\d{3})([ -]?)(.*)$", re.DOTALL)
@@ -118,7 +118,7 @@ class SmtpSession:
             reply = yield Send(Stage.AUTH, b"AUTH PLAIN " + sasl.plain(login) + b"\r\n")
         _expect(reply, Stage.AUTH, reply.code == 235)
 
-    def submit(self, message: TestMessage) -> Dialogue[SmtpReply]:
+    def submit(self, message: SelfMessage) -> Dialogue[SmtpReply]:
         """Send one message to one recipient. Positive reply to its final dot, or WireFault."""
         sender = refuse_control(message.sender, "sender")
         recipient = refuse_control(message.recipient, "recipient")
@@ -153,7 +153,7 @@ class SmtpSession:
 
 
 def check(
-    login: Login, security: Security, message: TestMessage | None = None, ehlo_name: str = EHLO_NAME
+    login: Login, security: Security, message: SelfMessage | None = None, ehlo_name: str = EHLO_NAME
 ) -> Dialogue[SmtpReply]:
     """A check of the SMTP leg: open, log in, and on request send one message."""
     session = SmtpSession(security, ehlo_name)

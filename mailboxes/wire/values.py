@@ -123,7 +123,7 @@ class LegTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class TestMessage:
+class SelfMessage:
     """A message to oneself, sent on request. It is asked for again by its Message-ID."""
 
     sender: str
@@ -139,7 +139,7 @@ class Target:
     smtp: LegTarget | None
     imap: LegTarget | None
     folder: str = "INBOX"
-    message: TestMessage | None = None
+    message: SelfMessage | None = None
 
 
 class WireFault(Exception):
