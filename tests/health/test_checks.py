@@ -1,0 +1,198 @@
+"""Claiming, checking, refreshing and asking over real sockets (SPEC H4, H10, H11, A3)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import override_settings
+
+from mailboxes.health import asked, holds, tokens
+from mailboxes.health.due import LEASE, check_due, check_mailboxes, claim_due
+from mailboxes.health.targets import load
+from mailboxes.models import AskedCheck, AuditEntry, Credential, Failure, Mailbox, StaffAlarm
+from mailboxes.reconnect.credentials import NewGrant, Password, replace
+from mailboxes.sandbox.faults import NO_FAULT, Fault, faults
+from mailboxes.sandbox.server import Sandbox
+from mailboxes.states import Source
+from tests.make import (
+    START,
+    Clock,
+    make_mailbox,
+    make_oauth_client,
+    make_outgoing,
+    make_sandbox_mailbox,
+    secret,
+    state_of,
+)
+
+pytestmark = pytest.mark.django_db
+OAUTH = Fault("oauth", "An account with a grant", needs=("oauth",))
+
+
+def status_of(mailbox: Mailbox) -> tuple[str, str]:
+    return Mailbox.objects.values_list("status", "category").get(pk=mailbox.pk)
+
+
+def test_what_is_due_is_checked_and_due_again_within_the_hour(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox)
+    assert check_due(10, make_outgoing(sandbox, clock)) == 1
+    assert status_of(mailbox) == ("connected", "")
+    assert (account.seen["smtp logins"], account.seen["imap logins"]) == (1, 1)
+    due = state_of(mailbox).next_check_at
+    assert due is not None and timedelta(minutes=48) <= due - clock.now <= timedelta(minutes=72)
+
+
+def test_a_claim_is_a_lease(clock: Clock) -> None:
+    mailbox = make_mailbox()
+    assert claim_due(10, clock.now) == [mailbox.pk]
+    assert claim_due(10, clock.now) == []
+    assert claim_due(10, clock.now + LEASE) == [mailbox.pk]
+
+
+def test_the_longest_overdue_is_claimed_first(clock: Clock) -> None:
+    first, second = make_mailbox(), make_mailbox()
+    type(state_of(second)).objects.filter(pk=second.pk).update(next_check_at=START - timedelta(hours=1))
+    assert claim_due(1, clock.now) == [second.pk]
+    assert claim_due(1, clock.now) == [first.pk]
+
+
+def test_h4_a_refused_password_is_not_tried_again_in_the_background(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox, faults()["wrong-password"])
+    outgoing = make_outgoing(sandbox, clock)
+    check_due(10, outgoing)
+    assert status_of(mailbox) == ("needs_reauth", "auth_failed")
+    for _day in range(30):
+        clock.move(days=1)
+        check_due(10, outgoing)
+    assert (account.seen["smtp logins"], account.seen["imap logins"]) == (1, 1)
+
+
+def test_r4_a_new_password_is_checked_at_once_and_clears_the_badge(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox, faults()["wrong-password"])
+    outgoing = make_outgoing(sandbox, clock)
+    check_due(10, outgoing)
+    sandbox.set_fault(account.address, NO_FAULT)
+    account.password = secret()
+    replace(mailbox, Password(account.password), acting_user=None, now=clock.move(hours=3))
+    check_due(10, outgoing)
+    assert status_of(mailbox) == ("connected", "")
+
+
+def test_h11_a_grant_is_refreshed_before_use_and_the_token_kept(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox, OAUTH)
+    outgoing = make_outgoing(sandbox, clock)
+    check_due(10, outgoing)
+    assert status_of(mailbox) == ("connected", "")
+    clock.move(minutes=30)
+    check_mailboxes([mailbox.pk], Source.ASKED, outgoing)
+    assert account.seen["refreshes"] == 1
+    clock.move(minutes=40)
+    check_mailboxes([mailbox.pk], Source.ASKED, outgoing)
+    assert account.seen["refreshes"] == 2
+
+
+def test_h4_a_refused_cached_token_is_refreshed_once_before_it_counts(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox, OAUTH)
+    outgoing = make_outgoing(sandbox, clock)
+    check_due(10, outgoing)
+    account.access_tokens.clear()  # the provider ended the token before its time
+    clock.move(minutes=5)
+    check_mailboxes([mailbox.pk], Source.ASKED, outgoing)
+    assert status_of(mailbox) == ("connected", "")
+    assert account.seen["refreshes"] == 2
+    assert not Failure.objects.filter(mailbox=mailbox).exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("grant-revoked", ("needs_reauth", "oauth_revoked")),
+        ("token-endpoint-503", ("suspect", "temporary")),
+        ("client-secret-expired", ("unverified", "")),
+    ],
+)
+def test_h11_a_failing_refresh_is_read_by_its_cause(
+    sandbox: Sandbox, clock: Clock, fault: str, expected: tuple[str, str]
+) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox, faults()[fault])
+    check_due(10, make_outgoing(sandbox, clock))
+    assert status_of(mailbox) == expected
+    assert account.seen["smtp connections"] == 0
+    assert StaffAlarm.objects.exists() is (fault == "client-secret-expired")
+
+
+def test_h11_a_leased_grant_is_left_alone(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox, OAUTH)
+    (subject,) = load([mailbox.pk])
+    Credential.objects.filter(mailbox=mailbox).update(refresh_lease="other", refresh_lease_until=START + tokens.LEASE)
+    assert list(tokens.refresh_all([subject], make_outgoing(sandbox, clock))) == []
+    clock.move(minutes=5)
+    assert len(list(tokens.refresh_all([subject], make_outgoing(sandbox, clock)))) == 1
+    assert account.seen["refreshes"] == 1
+
+
+def test_h11_a_grant_refreshed_meanwhile_is_not_refreshed_again(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox, OAUTH)
+    outgoing = make_outgoing(sandbox, clock)
+    (subject,) = load([mailbox.pk])
+    assert len(list(tokens.refresh_all([subject], outgoing))) == 1
+    assert list(tokens.refresh_all([subject], outgoing)) == []
+    assert account.seen["refreshes"] == 1
+
+
+def test_h11_a_grant_replaced_during_a_refresh_is_not_overwritten(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox, OAUTH)
+    (subject,) = load([mailbox.pk])
+    attempts = tokens.refresh_all([subject], make_outgoing(sandbox, clock))
+    replace(mailbox, NewGrant(make_oauth_client(sandbox), secret()), acting_user=None, now=clock.now)
+    fresh = Credential.objects.get(mailbox=mailbox).refresh_token
+    list(attempts)
+    kept = Credential.objects.get(mailbox=mailbox)
+    assert (kept.refresh_token, kept.access_token) == (fresh, None)
+    assert account.seen["refreshes"] == 0
+
+
+def test_a3_an_asked_check_keeps_its_result(sandbox: Sandbox, clock: Clock, support: User) -> None:
+    mailbox, _account = make_sandbox_mailbox(sandbox, faults()["folder-missing"])
+    assert asked.ask([mailbox.pk], acting_user=support, now=clock.now) == 1
+    assert asked.ask([mailbox.pk], acting_user=support, now=clock.now) == 0
+    assert asked.check_asked(10, make_outgoing(sandbox, clock)) == 1
+    row = AskedCheck.objects.get()
+    assert (row.status, row.done_at) == ("suspect", clock.now)
+    steps = {leg["leg"]: [step["stage"] for step in leg["steps"] if not step["ok"]] for leg in row.legs}
+    assert steps == {"smtp": [], "imap": ["select"]}
+    assert AuditEntry.objects.filter(actor=support, action="check asked").count() == 1
+
+
+def test_a3_an_asked_check_that_never_ends_is_closed_after_three_starts(clock: Clock) -> None:
+    mailbox = make_mailbox()
+    asked.ask([mailbox.pk], acting_user=None, now=clock.now)
+    for _start in range(3):
+        assert len(asked.claim(10, clock.now)) == 1
+        assert asked.claim(10, clock.now) == {}
+        clock.move(minutes=3)
+    assert asked.claim(10, clock.now) == {}
+    assert "three times" in AskedCheck.objects.get().note
+
+
+def test_a_mailbox_that_no_key_opens_stops_nobody(sandbox: Sandbox, clock: Clock) -> None:
+    lost, _ = make_sandbox_mailbox(sandbox)
+    with override_settings(FERNET_KEYS=["another key"]):
+        good, _ = make_sandbox_mailbox(sandbox)
+    with override_settings(FERNET_KEYS=["another key"]):
+        assert check_due(10, make_outgoing(sandbox, clock)) == 2
+    assert (status_of(good)[0], status_of(lost)[0]) == ("connected", "unverified")
+    assert state_of(lost).next_check_at is None
+
+
+def test_a_held_mailbox_is_still_checked_and_does_no_work(sandbox: Sandbox, clock: Clock, support: User) -> None:
+    mailbox, _ = make_sandbox_mailbox(sandbox)
+    holds.hold([mailbox.pk], reason="on holiday", acting_user=support, now=clock.now)
+    check_due(10, make_outgoing(sandbox, clock))
+    assert status_of(mailbox) == ("connected", "")
+    assert not Mailbox.objects.can_send(clock.now).exists()
+    holds.release([mailbox.pk], acting_user=support, now=clock.now)
+    assert Mailbox.objects.can_send(clock.now).exists()
+    assert {"paused", "resumed"} <= set(AuditEntry.objects.values_list("action", flat=True))

@@ -1,0 +1,255 @@
+"""The one door: evidence in, status out (SPEC H2 to H9, H13, X3)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import product
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from mailboxes.health import record as record_module
+from mailboxes.health.record import record
+from mailboxes.models import CheckState, Failure, Mailbox, OAuthClient, StaffAlarm, StatusChange
+from mailboxes.reconnect.credentials import NewGrant, Password, replace
+from mailboxes.states import PauseReason, Source, Status, needs_reconnect
+from mailboxes.wire.values import Leg
+from tests.make import (
+    BAD_CERTIFICATE,
+    BAD_CLIENT,
+    DAILY_LIMIT,
+    IMAP_REFUSED,
+    REFUSED,
+    START,
+    TENANT_OFF,
+    TIMED_OUT,
+    evidence,
+    make_mailbox,
+    secret,
+    state_of,
+)
+from warmup.models import Pool, PoolMember
+
+pytestmark = pytest.mark.django_db
+
+
+def healthy(**values: Any) -> Mailbox:
+    mailbox = make_mailbox(**values)
+    record([evidence(mailbox, leg) for leg in (Leg.SMTP, Leg.IMAP)], now=START)
+    return Mailbox.objects.get(pk=mailbox.pk)
+
+
+def with_grant() -> Mailbox:
+    client, _ = OAuthClient.objects.get_or_create(
+        name="ours", defaults={"token_url": "https://login.example.test/token", "client_secret": secret()}
+    )
+    mailbox = make_mailbox()
+    replace(mailbox, NewGrant(client, secret()), acting_user=None, now=START)
+    mailbox = Mailbox.objects.get(pk=mailbox.pk)
+    record([evidence(mailbox, leg) for leg in Leg], now=START)
+    return mailbox
+
+
+def later(**by: float) -> Any:
+    return START + timedelta(**by)
+
+
+def test_both_legs_passing_connect_a_mailbox() -> None:
+    mailbox = healthy()
+    assert (mailbox.status, mailbox.status_since, mailbox.needs_reconnect) == ("connected", START, False)
+
+
+@pytest.mark.parametrize("source", list(Source))
+def test_h2_evidence_of_every_source_moves_the_same_state(source: Source) -> None:
+    mailbox = healthy()
+    at = later(minutes=1)
+    record([evidence(mailbox, Leg.IMAP, IMAP_REFUSED, at=at, source=source)], now=at)
+    mailbox.refresh_from_db()
+    assert (mailbox.status, mailbox.badge) == ("needs_reauth", "Reconnect required")
+    assert StatusChange.objects.get(mailbox=mailbox, number=2).source == source
+
+
+def test_w2_a_mailbox_is_out_of_work_and_pool_with_the_commit_of_its_status() -> None:
+    mailbox = healthy()
+    PoolMember.objects.create(pool=Pool.objects.create(name="p"), mailbox=mailbox)
+    assert Mailbox.objects.can_send().count() == PoolMember.objects.peers().count() == 1
+    record([evidence(mailbox, Leg.SMTP, TIMED_OUT, at=later(minutes=1))], now=later(minutes=1))
+    assert Mailbox.objects.can_send().count() == Mailbox.objects.can_read().count() == 0
+    assert PoolMember.objects.peers().count() == 0
+    assert PoolMember.objects.count() == 1
+
+
+def test_h4_a_refusal_writes_cause_actor_and_exact_words() -> None:
+    mailbox = healthy()
+    record([evidence(mailbox, Leg.IMAP, IMAP_REFUSED, at=later(minutes=1))], now=later(minutes=1))
+    mailbox.refresh_from_db()
+    assert (mailbox.category, mailbox.actor, mailbox.cause_leg, mailbox.cause_stage) == (
+        "auth_failed", "customer", "imap", "auth",
+    )  # fmt: skip
+    assert mailbox.cause_text == IMAP_REFUSED[2]
+    assert state_of(mailbox).next_check_at is None
+
+
+def test_x3_what_imap_accepts_is_not_called_a_wrong_password() -> None:
+    mailbox = healthy()
+    at = later(minutes=1)
+    record([evidence(mailbox, Leg.SMTP, REFUSED, at=at), evidence(mailbox, Leg.IMAP, at=at)], now=at)
+    mailbox.refresh_from_db()
+    assert (mailbox.status, mailbox.category, mailbox.needs_reconnect) == ("suspect", "unknown", False)
+
+
+def test_x3_two_secrets_are_judged_apart() -> None:
+    mailbox = make_mailbox()
+    replace(mailbox, Password(secret(), secret()), acting_user=None, now=START)
+    mailbox = Mailbox.objects.get(pk=mailbox.pk)
+    record([evidence(mailbox, Leg.SMTP, REFUSED), evidence(mailbox, Leg.IMAP)], now=START)
+    mailbox.refresh_from_db()
+    assert mailbox.status == "needs_reauth"
+
+
+def test_x3_both_legs_refusing_flag_at_once() -> None:
+    mailbox = healthy()
+    at = later(minutes=1)
+    record([evidence(mailbox, Leg.SMTP, REFUSED, at=at), evidence(mailbox, Leg.IMAP, IMAP_REFUSED, at=at)], now=at)
+    mailbox.refresh_from_db()
+    assert (mailbox.status, mailbox.pause_reason) == ("needs_reauth", "auth_failure")
+
+
+def test_h7_evidence_of_an_older_credential_is_filed_and_changes_nothing() -> None:
+    mailbox = healthy()
+    old = mailbox.credential.version
+    replace(mailbox, Password(secret()), acting_user=None, now=later(minutes=1))
+    mailbox = Mailbox.objects.get(pk=mailbox.pk)
+    due = state_of(mailbox).next_check_at
+    record([evidence(mailbox, Leg.SMTP, REFUSED, at=later(minutes=2), version=old)], now=later(minutes=2))
+    mailbox.refresh_from_db()
+    assert mailbox.status == "unverified"
+    assert state_of(mailbox).next_check_at == due
+    assert Failure.objects.get(mailbox=mailbox).ignored == "older credential"
+
+
+def test_h7_a_success_of_an_older_credential_connects_nobody() -> None:
+    mailbox = make_mailbox()
+    record([evidence(mailbox, leg, version=mailbox.credential.version - 1) for leg in (Leg.SMTP, Leg.IMAP)], now=START)
+    mailbox.refresh_from_db()
+    assert mailbox.status == "unverified"
+
+
+def test_h7_an_attempt_begun_before_the_last_success_changes_nothing() -> None:
+    mailbox = healthy()
+    begun = START - timedelta(seconds=5)
+    record([evidence(mailbox, Leg.IMAP, IMAP_REFUSED, at=later(seconds=1), begun=begun)], now=later(seconds=1))
+    mailbox.refresh_from_db()
+    assert mailbox.status == "connected"
+    assert Failure.objects.get(mailbox=mailbox).ignored == "begun before the last success"
+
+
+def test_h8_a_worker_that_comes_second_reloads_and_decides_again() -> None:
+    mailbox = healthy()
+    real = record_module.load
+    raced = []
+
+    def race(ids: Any) -> Any:
+        found = real(ids)
+        if not raced:  # another writer moves the row between our reading and our writing
+            raced.append(Mailbox.objects.filter(pk=mailbox.pk).update(state_version=7))
+        return found
+
+    with mock.patch.object(record_module, "load", race):
+        record([evidence(mailbox, Leg.IMAP, IMAP_REFUSED, at=later(minutes=1))], now=later(minutes=1))
+    mailbox.refresh_from_db()
+    assert (mailbox.status, mailbox.state_version) == ("needs_reauth", 8)
+    assert Failure.objects.filter(mailbox=mailbox).count() == 1
+
+
+def test_h9_our_own_oauth_fault_raises_one_alarm_and_flags_nobody() -> None:
+    mailboxes = [with_grant() for _ in range(3)]
+    at = later(minutes=1)
+    record([evidence(one, Leg.OAUTH, BAD_CLIENT, at=at) for one in mailboxes], now=at)
+    assert set(Mailbox.objects.values_list("status", flat=True)) == {"connected"}
+    alarm = StaffAlarm.objects.get()
+    assert (alarm.times_seen, alarm.closed_at) == (3, None)
+    record([evidence(mailboxes[0], Leg.OAUTH, BAD_CLIENT, at=later(minutes=2))], now=later(minutes=2))
+    assert StaffAlarm.objects.get().times_seen == 4
+
+
+def test_h13_a_sending_limit_rests_the_mailbox_and_flags_nobody() -> None:
+    mailbox = healthy()
+    record([evidence(mailbox, Leg.SMTP, DAILY_LIMIT, at=later(minutes=1))], now=later(minutes=1))
+    mailbox.refresh_from_db()
+    assert (mailbox.status, mailbox.needs_reconnect) == ("connected", False)
+    assert not Mailbox.objects.can_send(later(hours=23)).exists()
+    assert Mailbox.objects.can_send(later(hours=25)).exists()
+    assert Mailbox.objects.can_read().exists()
+
+
+def test_h16_a_settings_fault_shows_check_settings_when_confirmed() -> None:
+    mailbox = healthy()
+    for minute in (1, 11):
+        record([evidence(mailbox, Leg.SMTP, BAD_CERTIFICATE, at=later(minutes=minute))], now=later(minutes=minute))
+    mailbox.refresh_from_db()
+    assert (mailbox.status, mailbox.badge, mailbox.needs_reconnect) == ("error", "Check settings", False)
+    assert list(Mailbox.objects.needing_settings()) == [mailbox]
+
+
+def test_h5_a_day_of_silence_asks_for_a_reconnect() -> None:
+    mailbox = healthy()
+    for hours in (1, 1.1, 1.5, 26):
+        record([evidence(mailbox, Leg.SMTP, TIMED_OUT, at=later(hours=hours))], now=later(hours=hours))
+    mailbox.refresh_from_db()
+    assert (mailbox.status, mailbox.pause_reason, mailbox.badge) == (
+        "error", "mailbox_disconnected", "Reconnect required",
+    )  # fmt: skip
+
+
+def test_h10_the_first_of_a_tenant_probes_and_its_pass_wakes_the_others() -> None:
+    tenant = [healthy(tenant="acme.test") for _ in range(3)]
+    stranger = healthy(tenant="other.test")
+    at = later(minutes=1)
+    record([evidence(one, Leg.SMTP, TENANT_OFF, at=at) for one in [*tenant, stranger]], now=at)
+    due = {one.pk: state_of(one).next_check_at for one in [*tenant, stranger]}
+    assert [due[one.pk] - at for one in tenant] == [timedelta(seconds=45), timedelta(days=1), timedelta(days=1)]
+    cured = later(minutes=2)
+    record([evidence(tenant[0], leg, at=cured) for leg in (Leg.SMTP, Leg.IMAP)], now=cured)
+    assert [state_of(one).next_check_at for one in tenant[1:]] == [cured, cured]
+    assert state_of(stranger).next_check_at == due[stranger.pk]
+
+
+def test_h3_database_and_policy_agree_on_every_combination() -> None:
+    mailbox = make_mailbox()
+    for status, is_open, reason in product(Status, (True, False), PauseReason):
+        Mailbox.objects.filter(pk=mailbox.pk).update(status=status, auth_failure_open=is_open, pause_reason=reason)
+        found = Mailbox.objects.values_list("needs_reconnect", flat=True).get(pk=mailbox.pk)
+        assert found is needs_reconnect(status, auth_failure_open=is_open, pause_reason=reason)
+
+
+def test_evidence_of_a_mailbox_that_is_gone_is_dropped() -> None:
+    mailbox = healthy()
+    gone = evidence(mailbox, Leg.SMTP, REFUSED)
+    Mailbox.objects.filter(pk=mailbox.pk).delete()
+    assert record([gone], now=START) == []
+
+
+def queries(size: int) -> int:
+    mailboxes = [healthy() for _ in range(size)]
+    at = later(minutes=1)
+    seen = [TIMED_OUT, IMAP_REFUSED, TENANT_OFF, BAD_CLIENT, DAILY_LIMIT]
+    batch = [evidence(one, Leg.SMTP, seen[number % len(seen)], at=at) for number, one in enumerate(mailboxes)]
+    with CaptureQueriesContext(connection, ) as captured:
+        record(batch, now=at)
+    return len(captured)
+
+
+def test_a_batch_costs_the_same_number_of_queries_for_10_and_60_mailboxes() -> None:
+    assert queries(10) == queries(60)
+
+
+def test_a_passing_check_adds_no_row() -> None:
+    mailbox = healthy()
+    before = Failure.objects.count(), StatusChange.objects.count()
+    record([evidence(mailbox, leg, at=later(minutes=60)) for leg in (Leg.SMTP, Leg.IMAP)], now=later(minutes=60))
+    assert (Failure.objects.count(), StatusChange.objects.count()) == before
+    assert CheckState.objects.get(mailbox=mailbox).last_check_at == later(minutes=60)
