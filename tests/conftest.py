@@ -1,4 +1,4 @@
-"""Fixtures that every test may use: the sandbox, mailboxes on it, people; and the search for secrets after each test."""
+"""Fixtures for every test: the sandbox, people, a clock; and the search for secrets after each test."""
 
 from __future__ import annotations
 

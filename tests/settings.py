@@ -8,7 +8,7 @@ os.environ.setdefault("FERNET_KEYS", "tests-only-fernet-key-one")
 os.environ.setdefault("POSTMEND_DATA_DIR", os.path.join(tempfile.gettempdir(), f"postmend-tests-{os.getuid()}"))
 
 from config.settings import *  # noqa: F403
-from config.settings import DATABASES, DATA_DIR
+from config.settings import DATA_DIR, DATABASES
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, so that the processes which some tests kill can open it too.

@@ -12,7 +12,7 @@ from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.targets import Subject
 from mailboxes.states import Source
 from mailboxes.wire.runner import Job, check, stream
-from mailboxes.wire.values import Leg, Report, Stage, Step, SelfMessage
+from mailboxes.wire.values import Leg, Report, SelfMessage, Stage, Step
 
 _CACHED = Report(Leg.OAUTH, (Step(Stage.TOKEN, True, 0, "", "the access token still works"),))
 MessageMaker = Callable[[Subject], SelfMessage | None]

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from mailboxes.models import CheckState, Credential
 from mailboxes.states import CredentialKind
 from mailboxes.wire.tokens import OAuthClient
-from mailboxes.wire.values import Endpoint, LegTarget, Login, SecretKind, Security, Target, SelfMessage
+from mailboxes.wire.values import Endpoint, LegTarget, Login, SecretKind, Security, SelfMessage, Target
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def _grant(credential: Credential) -> Grant | None:
     ours = credential.oauth_client
     if credential.kind != CredentialKind.OAUTH or ours is None:
         return None
-    client = OAuthClient(ours.token_url, ours.client_id, ours.client_secret, tuple(ours.scopes.split()))
+    client = OAuthClient(ours.token_url, ours.client_id, ours.client_secret or "", tuple(ours.scopes.split()))
     return Grant(
         client=client,
         refresh_token=credential.refresh_token or "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
@@ -15,8 +15,13 @@ from fernet_fields import hkdf
 
 from mailboxes.wire.clean import MASK
 
+if TYPE_CHECKING:  # the package ships no types; as a column it is a TextField
+    _Base = models.TextField[str | None, str | None]
+else:
+    _Base = BaseEncryptedTextField
 
-class SecretTextField(BaseEncryptedTextField):  # type: ignore[misc]  # the base package has no types
+
+class SecretTextField(_Base):
     """Text, encrypted with FERNET_KEYS: the first key encrypts, all decrypt. A wrong key raises InvalidToken.
 
     Only `isnull` may look it up. It never falls back to SECRET_KEY, and expressions

@@ -9,7 +9,7 @@ from mailboxes.sandbox.faults import LegFault
 from mailboxes.sandbox.session import HangUp, Session
 from mailboxes.wire.values import Security
 
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"()]+)')
 
 
 class ImapSession(Session):
@@ -80,7 +80,7 @@ class ImapSession(Session):
             raise HangUp
         mechanism, _, initial = rest.partition(" ")
         if verb == "LOGIN":
-            username, password = (_unquoted(word) for word in _QUOTED.findall(rest))
+            username, password = _words(rest)
             self.account.seen["imap logins"] += 1
             fits = self.account.accepts(username, password)
         elif mechanism.upper() == "XOAUTH2":
@@ -99,7 +99,7 @@ class ImapSession(Session):
         return await self.line()
 
     async def _select(self, tag: str, rest: str) -> None:
-        name = _unquoted(rest.strip().strip('"'))
+        name, *_ = _words(rest)
         if self.fault.select:
             await self.say(self.fault.select.format(tag=tag))
         elif name not in self.account.folders:
@@ -116,10 +116,11 @@ class ImapSession(Session):
 
     def _found(self, rest: str) -> str:
         """UIDs of all messages, or of those with the Message-ID asked for."""
-        wanted = [_unquoted(word) for word in _QUOTED.findall(rest)]
-        hits = [m for m in self._messages() if not wanted or m.message_id in wanted]
+        *_, wanted = _words(rest)
+        hits = [m for m in self._messages() if wanted.upper() == "ALL" or m.message_id == wanted]
         return " ".join(str(message.uid) for message in hits)
 
 
-def _unquoted(text: str) -> str:
-    return text.replace('\\"', '"').replace("\\\\", "\\")
+def _words(text: str) -> list[str]:
+    """Atoms and quoted strings, unquoted."""
+    return [re.sub(r"\\(.)", r"\1", quoted) if quoted else atom for quoted, atom in _WORD.findall(text)]

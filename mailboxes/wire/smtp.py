@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from mailboxes.wire import sasl
 from mailboxes.wire.clean import refuse_control
 from mailboxes.wire.dialogue import Action, Dialogue, ProtocolFault, Read, Send, Upgrade
-from mailboxes.wire.values import Limits, Login, Security, Stage, SelfMessage, WireFault
+from mailboxes.wire.values import Limits, Login, Security, SelfMessage, Stage, WireFault
 
 EHLO_NAME = "postmend.invalid"
 _LINE = re.compile(rb"^(\d{3})([ -]?)(.*)$", re.DOTALL)

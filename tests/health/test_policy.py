@@ -53,7 +53,9 @@ def test_h4_a_clear_refusal_flags_at_once(category: Category) -> None:
 
 
 @pytest.mark.parametrize("category", PASSING)
-def test_h5_a_passing_fault_is_suspect_at_once_and_error_after_ten_minutes_over_three_checks(category: Category) -> None:
+def test_h5_a_passing_fault_is_suspect_at_once_and_error_after_ten_minutes_over_three_checks(
+    category: Category,
+) -> None:
     assert leg_status(after(0, category=category, step=CONNECT)) is Status.SUSPECT
     assert leg_status(after(0, 12, category=category, step=CONNECT)) is Status.SUSPECT
     assert leg_status(after(0, 1, 2, 9, category=category, step=CONNECT)) is Status.SUSPECT
@@ -209,7 +211,13 @@ def test_h3_the_rule_in_words(status: Status, is_open: bool, reason: PauseReason
 
 
 @pytest.mark.parametrize(
-    "state", [LegState(), passed(LegState(), START), after(0, 1, category=Category.UNKNOWN), after(0, category=Category.PROVIDER_BLOCK)]
+    "state",
+    [
+        LegState(),
+        passed(LegState(), START),
+        after(0, 1, category=Category.UNKNOWN),
+        after(0, category=Category.PROVIDER_BLOCK),
+    ],
 )
 def test_a_legs_memory_survives_its_column(state: LegState) -> None:
     assert unpack(pack(state)) == state

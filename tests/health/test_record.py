@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from mailboxes.health import record as record_module
 from mailboxes.health.record import record
+from mailboxes.health.snapshots import load
 from mailboxes.models import CheckState, Failure, Mailbox, OAuthClient, StaffAlarm, StatusChange
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
 from mailboxes.states import PauseReason, Source, Status, needs_reconnect
@@ -149,8 +150,8 @@ def test_h7_an_attempt_begun_before_the_last_success_changes_nothing() -> None:
 
 def test_h8_a_worker_that_comes_second_reloads_and_decides_again() -> None:
     mailbox = healthy()
-    real = record_module.load
-    raced = []
+    real = load
+    raced: list[int] = []
 
     def race(ids: Any) -> Any:
         found = real(ids)
@@ -238,7 +239,9 @@ def queries(size: int) -> int:
     at = later(minutes=1)
     seen = [TIMED_OUT, IMAP_REFUSED, TENANT_OFF, BAD_CLIENT, DAILY_LIMIT]
     batch = [evidence(one, Leg.SMTP, seen[number % len(seen)], at=at) for number, one in enumerate(mailboxes)]
-    with CaptureQueriesContext(connection, ) as captured:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
         record(batch, now=at)
     return len(captured)
 

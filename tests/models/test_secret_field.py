@@ -65,7 +65,9 @@ def test_null_and_empty_are_kept() -> None:
 @pytest.mark.parametrize("lookup", ["password", "password__contains", "password__startswith", "password__in"])
 def test_nothing_can_be_looked_up(lookup: str) -> None:
     with pytest.raises(FieldError):
-        list(Credential.objects.filter(**{lookup: ["x"] if lookup.endswith("in") and "contains" not in lookup else "x"}))
+        list(
+            Credential.objects.filter(**{lookup: ["x"] if lookup.endswith("in") and "contains" not in lookup else "x"})
+        )
 
 
 def test_no_transform_can_be_asked_of_it() -> None:

@@ -39,7 +39,8 @@ def test_s2_a_port_that_is_not_for_mail_is_refused(port: int) -> None:
     [
         "127.0.0.1", "[::1]", "::1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "localhost", "",
         "user@smtp.example.com", "smtp.example.com:25", "smtp.example.com.", "smtp..example.com", "-a.example.com",
-        "smtp.example.com/x", "smtp example.com", "smtp.example.com\r\nQUIT", "a" * 64 + ".example.com", "a." * 130 + "com",
+        "smtp.example.com/x", "smtp example.com", "smtp.example.com\r\nQUIT", "a" * 64 + ".example.com",
+        "a." * 130 + "com",
     ],
 )  # fmt: skip
 def test_s2_a_host_that_is_no_plain_name_is_refused(host: str) -> None:

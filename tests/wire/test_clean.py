@@ -32,7 +32,9 @@ def test_s1_a_secret_that_a_server_repeats_is_masked(spelling: str) -> None:
     assert leaks(clean(f"535 you said {said}", (secret, plain))) == []
 
 
-@pytest.mark.parametrize("token", ["Bearer abcdefghijklm", "ya29.a0AfH6SMBx", "1//0gAbCdEfGhIjKl", "eyJhbGciOiJIUzI1NiJ9.e30.x"])
+@pytest.mark.parametrize(
+    "token", ["Bearer abcdefghijklm", "ya29.a0AfH6SMBx", "1//0gAbCdEfGhIjKl", "eyJhbGciOiJIUzI1NiJ9.e30.x"]
+)
 def test_s1_what_looks_like_a_token_is_masked(token: str) -> None:
     assert token.split()[-1] not in clean(f"refused: {token} ok")
 

@@ -24,9 +24,9 @@ from mailboxes.wire.values import (
     Report,
     SecretKind,
     Security,
+    SelfMessage,
     Stage,
     Target,
-    SelfMessage,
 )
 from tests.make import FAST, make_account
 from tests.secrets import leaks
@@ -152,9 +152,7 @@ def test_s2_bytes_injected_before_the_upgrade_are_refused(sandbox: Sandbox) -> N
     account = make_account(sandbox, security=Security.STARTTLS)
     assert account.smtp is not None
     connector = sandbox.connector(FAST)
-    policy = AddressPolicy(
-        allowed_networks=connector.policy.allowed_networks, allowed_ports=frozenset({talker.port})
-    )
+    policy = AddressPolicy(allowed_networks=connector.policy.allowed_networks, allowed_ports=frozenset({talker.port}))
     open_one = Connector(resolver=connector.resolver, policy=policy, tls=connector.tls, limits=FAST)
     place = Endpoint(account.smtp.host, talker.port, Security.STARTTLS)
     (report,) = asyncio.run(check(Target(LegTarget(place, Login("me", "password")), None), open_one))

@@ -15,19 +15,18 @@ import tempfile
 import threading
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from rich.console import Console
-from rich.table import Table
 
 from demo.processes import Children, port_is_free
 from demo.rounds import disagreements, run_rounds, send_test_messages
 from demo.seed import USER, ForeignData, make_user, populate
 from mailboxes.health.outgoing import Outgoing
+from mailboxes.management.tables import show
 from mailboxes.sandbox.faults import NO_FAULT, faults
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.runner import Bounds
@@ -81,13 +80,10 @@ class Command(BaseCommand):
             raise CommandError(f"{wrong} of {len(rows)} mailboxes are not as expected.")
 
     def _print(self, rows: list[dict[str, Any]]) -> None:
-        table = Table(title=f"{len(rows)} mailboxes, expected and found")
-        for column in rows[0]:
-            table.add_column(column.replace("_", " "))
-        for row in rows:
-            shown = row | {"ok": "yes" if row["ok"] else "NO"}
-            table.add_row(*(str(value) for value in shown.values()), style="" if row["ok"] else "bold red")
-        Console(file=cast(IO[str], self.stdout), width=150).print(table)
+        shown = [
+            (list((row | {"ok": "yes" if row["ok"] else "NO"}).values()), "" if row["ok"] else "bold") for row in rows
+        ]
+        show(self.stdout, f"{len(rows)} mailboxes, expected and found", list(rows[0]), shown)
         self.stdout.write(f"{len(rows) - disagreements(rows)} of {len(rows)} agree.")
 
     def _live(self, port: int) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from typing import IO, Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from mailboxes.health.check import Checked
 from mailboxes.health.due import check_mailboxes, claim_due
 from mailboxes.health.outgoing import from_settings
+from mailboxes.management.tables import show
 from mailboxes.models import Mailbox
 from mailboxes.states import Source
 
@@ -50,13 +50,11 @@ class Command(BaseCommand):
         return _cut(_by_address(options["addresses"]) if options["addresses"] else _everything())
 
     def _print(self, rows: Sequence[dict[str, Any]]) -> None:
-        table = Table(title=f"{len(rows)} checked")
-        for column in COLUMNS:
-            table.add_column(column.replace("_", " "))
-        for row in rows:
-            legs = " ".join(f"{leg}:{'ok' if ok else 'FAIL'}" for leg, ok in row["legs"].items())
-            table.add_row(*(str(value) for value in (row | {"legs": legs}).values()))
-        Console(file=cast(IO[str], self.stdout)).print(table)
+        show(self.stdout, f"{len(rows)} checked", COLUMNS, ((list(_shown(row).values()), "") for row in rows))
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"legs": " ".join(f"{leg}:{'ok' if ok else 'FAIL'}" for leg, ok in row["legs"].items())}
 
 
 def _due() -> Iterator[tuple[list[int], Source]]:

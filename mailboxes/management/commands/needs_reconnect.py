@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from typing import IO, Any, cast
+from typing import Any
 
 from django.core.management.base import BaseCommand
-from rich.console import Console
-from rich.table import Table
 
+from mailboxes.management.tables import show
 from mailboxes.models import Mailbox
 
 COLUMNS = ("workspace", "address", "status", "category", "pause_reason", "actor", "since")
@@ -27,12 +26,7 @@ class Command(BaseCommand):
             for mailbox in rows.iterator():
                 self.stdout.write(json.dumps(_row(mailbox)))
             return
-        table = Table(title="Reconnect required")
-        for column in COLUMNS:
-            table.add_column(column.replace("_", " "))
-        for mailbox in rows.iterator():
-            table.add_row(*_row(mailbox).values())
-        Console(file=cast(IO[str], self.stdout)).print(table)
+        show(self.stdout, "Reconnect required", COLUMNS, ((list(_row(one).values()), "") for one in rows.iterator()))
 
 
 def _row(mailbox: Mailbox) -> dict[str, str]:

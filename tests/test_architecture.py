@@ -1,0 +1,86 @@
+"""The house's rules that no linter knows: sizes, the one writer, no signals, no machine's paths."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.checks import run_checks
+from django.test import override_settings
+
+ROOT = Path(settings.BASE_DIR)
+TRACKED = subprocess.run(
+    ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+)
+SOURCES = [ROOT / name for name in TRACKED.stdout.splitlines() if name.endswith(".py") and "/migrations/" not in name]
+PRODUCTION = [
+    path
+    for path in SOURCES
+    if path.relative_to(ROOT).parts[0] in ("mailboxes", "campaigns", "warmup", "config", "demo")
+]
+
+
+def test_no_file_has_more_than_400_lines() -> None:
+    assert [path for path in SOURCES if len(path.read_text().splitlines()) > 400] == []
+
+
+def test_no_function_has_more_than_40_lines() -> None:
+    long = []
+    for path in PRODUCTION:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                size = (node.end_lineno or 0) - node.lineno + 1
+                long += [f"{path.name}:{node.name}: {size}"] if size > 40 else []
+    assert long == []
+
+
+def test_h8_the_status_has_one_writer() -> None:
+    writes = re.compile(r"\.status\s*=[^=]|update\([^)]*\bstatus=|\"status\": after")
+    writers = {path.name for path in PRODUCTION if "sandbox" not in path.parts and writes.search(path.read_text())}
+    assert writers == {"transition.py"}
+
+
+def test_there_are_no_signals() -> None:
+    found = [path for path in PRODUCTION if re.search(r"@receiver|post_save|pre_save|\.connect\(", path.read_text())]
+    assert found == []
+
+
+def test_no_save_is_overridden() -> None:
+    assert [path for path in PRODUCTION if "def save(self" in path.read_text()] == []
+
+
+def test_no_file_names_a_machines_path_or_an_index() -> None:
+    bad = re.compile(r"(?<![\w.])/(?:work|root|home)/|index-url|files\.pythonhosted")
+    names = [ROOT / name for name in TRACKED.stdout.splitlines() if not name.endswith((".png", ".svg", ".jsonl"))]
+    own = Path(__file__)
+    found = [path for path in names if path != own and path.is_file() and bad.search(path.read_text(errors="ignore"))]
+    assert found == []
+
+
+def ids() -> set[str]:
+    return {str(message.id) for message in run_checks()}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"FERNET_KEYS": []}, "mailboxes.E001"),
+        ({"FERNET_KEYS": ["x"], "SECRET_KEY": "x"}, "mailboxes.E002"),
+        ({"PRODUCTION": True, "KEYS_ARE_LOCAL": True}, "mailboxes.E003"),
+        ({"BATCH_DEADLINES": 9}, "mailboxes.E004"),
+        ({"PRODUCTION": True, "MAIL_ALLOWED_PORTS": frozenset({2025})}, "mailboxes.E005"),
+        ({"MAIL_ALLOWED_PORTS": frozenset({2025})}, "mailboxes.W001"),
+        ({"TIME_ZONE": "Asia/Tokyo"}, "mailboxes.E006"),
+    ],
+)
+def test_a_bad_setting_is_a_system_check(values: dict[str, object], expected: str) -> None:
+    with override_settings(**values):
+        assert expected in ids()
+
+
+def test_the_shipped_settings_pass() -> None:
+    assert ids() == set()

@@ -1,0 +1,141 @@
+"""The supervisor: bells, signs of life, restarts (SPEC O2)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule
+
+from mailboxes import tasks, worker
+from mailboxes.health import asked
+from mailboxes.models import CheckState, Heartbeat
+from tests.make import make_mailbox
+
+pytestmark = pytest.mark.django_db
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+def bells() -> list[str]:
+    return sorted(task.func().rpartition(".")[2] for task in OrmQ.objects.all())
+
+
+@pytest.fixture
+def cluster() -> object:
+    made = worker.Cluster(SLEEPER)
+    made.start()
+    yield made
+    made.stop(grace_s=5)
+
+
+def test_a_tick_rings_for_a_sign_of_life_and_for_what_waits() -> None:
+    worker.ring(timezone.now())
+    assert bells() == ["beat"]
+    mailbox = make_mailbox()
+    asked.ask([mailbox.pk], acting_user=None, now=timezone.now())
+    worker.ring(timezone.now())
+    assert bells() == ["beat", "check_asked", "check_due"]
+
+
+def test_a_bell_that_is_not_answered_is_not_rung_twice() -> None:
+    make_mailbox()
+    for _tick in range(5):
+        worker.ring(timezone.now())
+    assert bells().count("beat") == 1
+
+
+def test_one_worker_is_always_left_for_the_sign_of_life(settings: object) -> None:
+    make_mailbox()
+    for _tick in range(10):
+        worker.ring(timezone.now())
+    assert bells().count("check_due") == 2  # of three workers
+
+
+def test_nothing_due_rings_for_nothing() -> None:
+    make_mailbox()
+    CheckState.objects.update(next_check_at=timezone.now() + timedelta(hours=1))
+    worker.ring(timezone.now())
+    assert bells() == ["beat"]
+
+
+def test_a_cluster_whose_sign_of_life_stopped_is_restarted_within_a_minute(cluster: worker.Cluster) -> None:
+    first, now = cluster.pid, timezone.now()
+    tasks.beat()
+    worker.tick(cluster, now + timedelta(seconds=40))
+    assert cluster.pid == first
+    worker.tick(cluster, now + timedelta(seconds=55))
+    assert cluster.pid != first
+    with pytest.raises(ProcessLookupError):
+        os.killpg(first, 0)
+
+
+def test_a_cluster_that_died_is_restarted_at_the_next_tick(cluster: worker.Cluster) -> None:
+    first = cluster.pid
+    os.killpg(first, signal.SIGKILL)
+    assert cluster._process is not None
+    cluster._process.wait(5)
+    worker.tick(cluster, timezone.now())
+    assert cluster.pid != first and cluster.is_running
+
+
+def test_stopping_ends_the_whole_group(cluster: worker.Cluster) -> None:
+    parent = [sys.executable, "-c", f"import subprocess, time; subprocess.Popen({SLEEPER!r}); time.sleep(600)"]
+    family = worker.Cluster(parent)
+    family.start()
+    group = family.pid
+    deadline = time.monotonic() + 10
+    while len(_members(group)) < 2 and time.monotonic() < deadline:
+        pass
+    family.stop(grace_s=5)
+    assert _members(group) == []
+
+
+def _members(group: int) -> list[int]:
+    """Living processes of a group, from /proc."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            found.append(int(entry))
+    return found
+
+
+def test_run_starts_ticks_and_stops() -> None:
+    made, ticks = worker.Cluster(SLEEPER), []
+
+    def wait(seconds: float) -> None:
+        ticks.append(seconds)
+
+    worker.run(made, stopping=lambda: len(ticks) >= 2, wait=wait)
+    assert (ticks, made.is_running) == ([worker.TICK_S] * 2, False)
+
+
+def test_a_beat_is_written_under_the_clusters_name() -> None:
+    tasks.beat()
+    assert Heartbeat.objects.get().name == "postmend"
+
+
+def test_schedules_are_made_once_and_keep_their_next_run() -> None:
+    call_command("sync_schedules")
+    Schedule.objects.update(next_run=timezone.now() + timedelta(minutes=7))
+    before = list(Schedule.objects.values_list("name", "next_run"))
+    call_command("sync_schedules")
+    assert list(Schedule.objects.values_list("name", "next_run")) == before
+
+
+def test_old_asked_checks_are_pruned() -> None:
+    mailbox = make_mailbox()
+    asked.ask([mailbox.pk], acting_user=None, now=timezone.now())
+    mailbox.asked_checks.update(done_at=timezone.now() - timedelta(days=31))
+    tasks.prune()
+    assert not mailbox.asked_checks.exists()
