@@ -31,7 +31,7 @@ class ReadOnlyAdmin(ModelAdmin[Any]):
 
 @admin.register(StaffAlarm)
 class StaffAlarmAdmin(ReadOnlyAdmin):
-    list_display = ("kind", "key", "text", "times_seen", "opened_at", "last_seen_at", "closed_at")
+    list_display = ("key", "text", "times_seen", "opened_at", "closed_at")
     list_filter = (("closed_at", admin.EmptyFieldListFilter),)
     actions = ("close",)
 

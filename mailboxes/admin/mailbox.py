@@ -69,6 +69,10 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
         oauth = obj is not None and getattr(obj, "credential", None) and obj.credential.kind == CredentialKind.OAUTH
         return self.fieldsets[:-1] if oauth else self.fieldsets
 
+    def has_delete_permission(self, request: HttpRequest, obj: Mailbox | None = None) -> bool:
+        """Not from here: a removed mailbox keeps its history (C9), and a cascade would not."""
+        return False
+
     def get_urls(self) -> list[URLPattern]:
         return deeds.urls(self) + super().get_urls()
 

@@ -12,7 +12,7 @@ from mailboxes.diagnosis.advice import Action, Advice, Place, advise
 from mailboxes.diagnosis.categories import Category
 from mailboxes.health.legs import unpack
 from mailboxes.health.policy import leg_status
-from mailboxes.models import AskedCheck, CheckState, Credential, Mailbox
+from mailboxes.models import AskedCheck, CheckState, Credential, Mailbox, StatusChange
 from mailboxes.providers.presets import family
 from mailboxes.states import CredentialKind, Status
 from mailboxes.wire.values import Leg
@@ -50,11 +50,16 @@ def context(mailbox: Mailbox, now: datetime) -> dict[str, Any]:
         "since": ago(mailbox.status_since, now),
         "credential": kind,
         "legs": _legs(mailbox, kind[0] if kind else "", now),
-        "changes": [(change, status_label(change.from_status), status_label(change.to_status)) for change in changes],
+        "changes": [_change(change) for change in changes],
         "failures": [(failure, cause_words(failure.category)) for failure in failures],
         "panels": panels(mailbox),
         "asked": last_asked(mailbox),
     }
+
+
+def _change(change: StatusChange) -> tuple[StatusChange, str, str, str]:
+    words = cause_words(change.category)
+    return change, status_label(change.from_status), status_label(change.to_status), words
 
 
 def last_asked(mailbox: Mailbox) -> AskedCheck | None:

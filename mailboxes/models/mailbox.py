@@ -22,6 +22,7 @@ STATUS_LABELS = {
     Status.NEEDS_REAUTH: "Reconnect required",
     Status.ERROR: "Disconnected",
 }
+SECURITY_CHOICES = [(Security.SSL.value, "SSL/TLS"), (Security.STARTTLS.value, "STARTTLS")]
 NEEDS_RECONNECT = (
     Q(status=Status.NEEDS_REAUTH.value)
     | Q(status=Status.ERROR.value, auth_failure_open=True)
@@ -77,14 +78,14 @@ class Mailbox(models.Model):
     smtp_host = models.CharField("SMTP host", max_length=253, blank=True)
     smtp_port = models.PositiveIntegerField("SMTP port", default=465)
     smtp_security = models.CharField(
-        "SMTP security", max_length=8, choices=[(s.value, s.value) for s in Security], default=Security.SSL.value
+        "SMTP security", max_length=8, choices=SECURITY_CHOICES, default=Security.SSL.value
     )
     smtp_username = models.CharField("SMTP user name", max_length=254, blank=True)
     wants_imap = models.BooleanField("reads", default=True)
     imap_host = models.CharField("IMAP host", max_length=253, blank=True)
     imap_port = models.PositiveIntegerField("IMAP port", default=993)
     imap_security = models.CharField(
-        "IMAP security", max_length=8, choices=[(s.value, s.value) for s in Security], default=Security.SSL.value
+        "IMAP security", max_length=8, choices=SECURITY_CHOICES, default=Security.SSL.value
     )
     imap_username = models.CharField("IMAP user name", max_length=254, blank=True)
     imap_folder = models.CharField("IMAP folder", max_length=255, default="INBOX")
