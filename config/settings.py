@@ -130,10 +130,12 @@ DISCONNECTED_AFTER_HOURS = env.float("DISCONNECTED_AFTER_HOURS", default=24.0)
 CHECK_BATCH = env.int("CHECK_BATCH", default=200)
 CHECKS_UNDER_WAY = env.int("CHECKS_UNDER_WAY", default=250)
 CHECKS_PER_HOST = env.int("CHECKS_PER_HOST", default=20)
-# A batch may need more than one deadline: tokens are refreshed first, then the mailboxes are checked.
+# What a batch has not begun after all but one of these deadlines is left for a later batch.
 BATCH_DEADLINES = 2
+# A task takes no new batch after so many seconds.
+TAKE_FOR_S = 20.0
 
-_workers = env.int("WORKERS", default=3)
+_workers = env.int("WORKERS", default=4)
 Q_CLUSTER = {
     "name": env.str("POSTMEND_WORKER", default="postmend"),
     "orm": "default",

@@ -27,13 +27,22 @@ def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register()
 def check_queue_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """deadline < timeout < retry, and retry long enough for what is queued before (PITFALLS section 3)."""
-    queue, deadline_s = settings.Q_CLUSTER, settings.MAIL_LIMITS.total_s * settings.BATCH_DEADLINES
+    queue = settings.Q_CLUSTER
+    deadline_s = settings.TAKE_FOR_S + settings.MAIL_LIMITS.total_s * settings.BATCH_DEADLINES
     timeout, retry = queue["timeout"], queue["retry"]
     needed = timeout * (queue["queue_limit"] / queue["workers"] + 1)
     if deadline_s < timeout < retry and retry > needed:
         return []
     text = f"deadline {deadline_s} s < timeout {timeout} s < retry {retry} s (over {needed:.0f} s) does not hold."
     return [Error(text, hint="Shorten CHECK_DEADLINE_S or lengthen Q_CLUSTER's times.", id="mailboxes.E004")]
+
+
+@register()
+def check_workers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """One worker for what is asked for, one for the sign of life, one at least for what is due."""
+    if settings.Q_CLUSTER["workers"] >= 3:
+        return []
+    return [Error("A worker machine needs three workers.", hint="Set WORKERS to 3 or more.", id="mailboxes.E007")]
 
 
 @register(Tags.security)

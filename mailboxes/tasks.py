@@ -14,8 +14,6 @@ from mailboxes.health import asked, due
 from mailboxes.health.outgoing import from_settings
 from mailboxes.models import AskedCheck, Heartbeat
 
-# A task stops taking new batches after this long: a batch begun then still ends within the queue's timeout.
-TAKE_FOR_S = 20.0
 KEEP_ASKED = timedelta(days=30)
 KEEP_TASKS = timedelta(days=7)
 
@@ -44,7 +42,7 @@ def prune() -> None:
 
 def _drain(batch: Callable[[], int]) -> int:
     began, total = time.monotonic(), 0
-    while time.monotonic() - began < TAKE_FOR_S:
+    while time.monotonic() - began < settings.TAKE_FOR_S:
         done = batch()
         total += done
         if not done:

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 TICK_S = 5.0
 SILENT_FOR = timedelta(seconds=45)
 GRACE_S = 10.0
+# Long checks must keep neither the sign of life waiting, nor what a person asked for.
+KEPT_FREE = 2
 BEAT, CHECK_ASKED, CHECK_DUE = ("mailboxes.tasks." + name for name in ("beat", "check_asked", "check_due"))
 
 
@@ -110,19 +112,21 @@ def is_silent(cluster: Cluster, now: datetime) -> bool:
 
 
 def ring(now: datetime) -> list[str]:
-    """Queue a bell for each kind of work that waits. One worker is always left for the sign of life."""
+    """Queue a bell for each kind of work that waits."""
     queued = [task.func() for task in OrmQ.objects.filter(key=settings.Q_CLUSTER["name"])]
     bells = [] if BEAT in queued else [BEAT]
     if CHECK_ASKED not in queued and _asked_waits(now):
         bells.append(CHECK_ASKED)
-    most = max(1, settings.Q_CLUSTER["workers"] - 1)
-    busy = queued.count(CHECK_DUE) + queued.count(CHECK_ASKED) + bells.count(CHECK_ASKED)
-    if busy < most and CheckState.objects.filter(next_check_at__lte=now).exists():
+    if queued.count(CHECK_DUE) < settings.Q_CLUSTER["workers"] - KEPT_FREE and _is_due(now):
         bells.append(CHECK_DUE)
     broker = get_broker()
     for bell in bells:
         async_task(bell, ack_failure=True, broker=broker)
     return bells
+
+
+def _is_due(now: datetime) -> bool:
+    return CheckState.objects.filter(next_check_at__lte=now).exists()
 
 
 def _asked_waits(now: datetime) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from django.conf import settings
 
 from mailboxes.health import tokens
 from mailboxes.health.evidence import Evidence, from_report
@@ -53,28 +56,32 @@ def check_subjects(
 
     A login refused with a cached access token is tried once more with a new one before it counts (H4).
     """
+    # All that this batch begins ends within BATCH_DEADLINES deadlines; what it cannot begin comes back with its lease.
+    start_by = time.monotonic() + outgoing.mail.limits.total_s * (settings.BATCH_DEADLINES - 1)
     now = outgoing.clock()
     stale = [subject for subject in subjects if subject.grant and tokens.is_stale(subject.grant, now)]
     fresh = [(subject, subject.grant.access_token if subject.grant else "", _CACHED) for subject in subjects]
     ready = [row for row in fresh if row[0] not in stale]
     refused: list[Subject] = []
-    refreshed = yield from _refreshed(stale, outgoing)
-    for checked in _check_mail(ready + refreshed, outgoing, message):
+    refreshed = yield from _refreshed(stale, outgoing, start_by)
+    for checked in _check_mail(ready + refreshed, outgoing, message, start_by):
         if _refused_cached_token(checked):
             refused.append(checked.subject)
         else:
             yield checked
-    again = yield from _refreshed(refused, outgoing)
-    yield from _check_mail(again, outgoing, message)
+    again = yield from _refreshed(refused, outgoing, start_by)
+    yield from _check_mail(again, outgoing, message, start_by)
 
 
 _Ready = tuple[Subject, str, Report]
 
 
-def _refreshed(subjects: Sequence[Subject], outgoing: Outgoing) -> Generator[Checked, None, list[_Ready]]:
+def _refreshed(
+    subjects: Sequence[Subject], outgoing: Outgoing, start_by: float
+) -> Generator[Checked, None, list[_Ready]]:
     """Refresh; yield the failures as finished checks, return the rest with their tokens."""
     ready: list[_Ready] = []
-    for subject, attempt in tokens.refresh_all(subjects, outgoing) if subjects else ():
+    for subject, attempt in tokens.refresh_all(subjects, outgoing, start_by) if subjects else ():
         if attempt.report.ok:
             ready.append((subject, attempt.access_token, attempt.report))
         else:
@@ -82,10 +89,12 @@ def _refreshed(subjects: Sequence[Subject], outgoing: Outgoing) -> Generator[Che
     return ready
 
 
-def _check_mail(rows: Sequence[_Ready], outgoing: Outgoing, message: MessageMaker) -> Iterator[Checked]:
+def _check_mail(
+    rows: Sequence[_Ready], outgoing: Outgoing, message: MessageMaker, start_by: float
+) -> Iterator[Checked]:
     jobs = [_job(subject, token, outgoing, message(subject)) for subject, token, _report in rows]
     token_reports = {subject.mailbox_id: report for subject, _token, report in rows}
-    for subject, (begun_at, reports) in stream(jobs, outgoing.bounds):
+    for subject, (begun_at, reports) in stream(jobs, outgoing.bounds, start_by):
         token_report = token_reports[subject.mailbox_id]
         if subject.grant and (token_report is not _CACHED or any(map(_logged_in, reports))):
             reports = (token_report, *reports)

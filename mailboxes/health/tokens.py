@@ -6,6 +6,7 @@ call runs inside one, and a killed worker's lease ends by itself.
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +39,9 @@ def is_stale(grant: Grant, now: datetime) -> bool:
     return not grant.access_token or grant.access_expires_at is None or grant.access_expires_at - now < REFRESH_BEFORE
 
 
-def refresh_all(subjects: Sequence[Subject], outgoing: Outgoing) -> Iterator[tuple[Subject, Attempt]]:
+def refresh_all(
+    subjects: Sequence[Subject], outgoing: Outgoing, start_by: float = math.inf
+) -> Iterator[tuple[Subject, Attempt]]:
     """Refresh each grant whose lease is free; yield each as it comes, stored already.
 
     A grant that another worker is refreshing, or has just refreshed, is left out.
@@ -46,7 +49,7 @@ def refresh_all(subjects: Sequence[Subject], outgoing: Outgoing) -> Iterator[tup
     lease = str(uuid.uuid4())
     mine = _take(subjects, lease, outgoing.clock())
     jobs = [_job(subject, outgoing) for subject in subjects if subject.mailbox_id in mine]
-    for subject, (begun_at, refreshed) in stream(jobs, outgoing.bounds):
+    for subject, (begun_at, refreshed) in stream(jobs, outgoing.bounds, start_by):
         if _give_back(subject, lease, refreshed.tokens, outgoing.clock()):
             token = refreshed.tokens.access_token if refreshed.tokens else ""
             yield subject, Attempt(begun_at, refreshed.report, token)

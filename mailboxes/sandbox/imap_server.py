@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from mailboxes.sandbox.account import Message
-from mailboxes.sandbox.faults import LegFault
 from mailboxes.sandbox.session import HangUp, Session
 from mailboxes.wire.values import Security
 
@@ -16,17 +15,7 @@ class ImapSession(Session):
     """One IMAP connection."""
 
     leg = "imap"
-    encrypted = False
-    logged_in = False
     folder: str | None = None
-
-    @property
-    def fault(self) -> LegFault:
-        return self.account.fault.imap
-
-    async def start_tls(self) -> None:
-        await super().start_tls()
-        self.encrypted = True
 
     async def talk(self) -> None:
         if self.fault.greeting:

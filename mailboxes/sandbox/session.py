@@ -23,6 +23,8 @@ class Session(ABC):
     """One connection to one account's server."""
 
     leg = ""
+    encrypted = False
+    logged_in = False
 
     def __init__(
         self, account: Account, authority: Authority, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -33,9 +35,9 @@ class Session(ABC):
         self.writer = writer
 
     @property
-    @abstractmethod
     def fault(self) -> LegFault:
         """The account's present fault at this server."""
+        return self.account.fault.smtp if self.leg == "smtp" else self.account.fault.imap
 
     @abstractmethod
     async def talk(self) -> None:
@@ -62,6 +64,7 @@ class Session(ABC):
         """Encrypt, with the certificate that the fault wants."""
         host = self.account.hosts[0 if self.leg == "smtp" else 1]
         await self.writer.start_tls(self.authority.context(host, self.fault.certificate))
+        self.encrypted = True
 
     async def line(self) -> str:
         """The client's next line without its end."""

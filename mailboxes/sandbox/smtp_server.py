@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 
-from mailboxes.sandbox.faults import LegFault
 from mailboxes.sandbox.session import HangUp, Session
 from mailboxes.wire.values import Security
 
@@ -13,17 +12,7 @@ class SmtpSession(Session):
     """One SMTP connection. What is accepted for a known account arrives in its INBOX (`post`)."""
 
     leg = "smtp"
-    encrypted = False
-    logged_in = False
     rcpt: tuple[str, ...] = ()
-
-    @property
-    def fault(self) -> LegFault:
-        return self.account.fault.smtp
-
-    async def start_tls(self) -> None:
-        await super().start_tls()
-        self.encrypted = True
 
     async def talk(self) -> None:
         if self.fault.greeting:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import queue
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -67,17 +69,20 @@ class Job(Generic[KeyT, ResultT]):
     work: Callable[[], Coroutine[Any, Any, ResultT]]
 
 
-def stream(jobs: Sequence[Job[KeyT, ResultT]], bounds: Bounds) -> Iterator[tuple[KeyT, ResultT]]:
+def stream(
+    jobs: Sequence[Job[KeyT, ResultT]], bounds: Bounds, start_by: float = math.inf
+) -> Iterator[tuple[KeyT, ResultT]]:
     """Run the jobs within bounds on one event loop in a thread of its own; yield each result as it comes.
 
     The caller's thread is free to write to a database meanwhile. A job that raises is our own fault:
-    it is logged and left out, so that it spoils no other.
+    it is logged and left out, so that it spoils no other. One whose turn has not come at `start_by`
+    (`time.monotonic()`, seconds) is left out too: behind a host that hangs, waves of jobs would outlast any deadline.
     """
     results: queue.SimpleQueue[tuple[KeyT, ResultT] | None] = queue.SimpleQueue()
 
     def run() -> None:
         try:
-            _new_loop(_run_all(jobs, bounds, results.put))
+            _new_loop(_run_all(jobs, bounds, start_by, results.put))
         finally:
             results.put(None)
 
@@ -88,13 +93,15 @@ def stream(jobs: Sequence[Job[KeyT, ResultT]], bounds: Bounds) -> Iterator[tuple
 
 
 async def _run_all(
-    jobs: Sequence[Job[KeyT, ResultT]], bounds: Bounds, put: Callable[[tuple[KeyT, ResultT]], None]
+    jobs: Sequence[Job[KeyT, ResultT]], bounds: Bounds, start_by: float, put: Callable[[tuple[KeyT, ResultT]], None]
 ) -> None:
     in_all = asyncio.Semaphore(bounds.total)
     by_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(bounds.per_host))
 
     async def bounded(job: Job[KeyT, ResultT]) -> None:
         async with by_host[job.host], in_all:
+            if time.monotonic() >= start_by:
+                return
             try:
                 put((job.key, await job.work()))
             except Exception as error:  # the type alone is logged: the text may hold a secret

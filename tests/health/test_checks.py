@@ -10,12 +10,15 @@ from django.test import override_settings
 
 from mailboxes.health import asked, holds, tokens
 from mailboxes.health.due import LEASE, check_due, check_mailboxes, claim_due
+from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.targets import load
 from mailboxes.models import AskedCheck, AuditEntry, Credential, Failure, Mailbox, StaffAlarm
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
 from mailboxes.sandbox.faults import NO_FAULT, Fault, faults
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.states import Source
+from mailboxes.wire.runner import Bounds
+from mailboxes.wire.values import Limits
 from tests.make import (
     START,
     Clock,
@@ -196,3 +199,15 @@ def test_a_held_mailbox_is_still_checked_and_does_no_work(sandbox: Sandbox, cloc
     holds.release([mailbox.pk], acting_user=support, now=clock.now)
     assert Mailbox.objects.can_send(clock.now).exists()
     assert {"paused", "resumed"} <= set(AuditEntry.objects.values_list("action", flat=True))
+
+
+def test_o2_a_host_that_hangs_does_not_outlast_the_batch(sandbox: Sandbox, clock: Clock) -> None:
+    made = [make_sandbox_mailbox(sandbox, faults()["never-answers"])[0] for _ in range(6)]
+    limits = Limits(dns_s=1.0, connect_s=1.0, command_s=1.0, total_s=1.0)
+    connector = sandbox.connector(limits)
+    outgoing = Outgoing(connector, connector, Bounds(total=2, per_host=2), clock)
+    assert check_due(10, outgoing) == 6
+    statuses = [status_of(mailbox)[0] for mailbox in made]
+    assert {"suspect", "unverified"} == set(statuses)
+    left = [state_of(mailbox) for mailbox in made if status_of(mailbox)[0] == "unverified"]
+    assert {state.next_check_at for state in left} == {clock.now + LEASE}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 
 import pytest
 
@@ -189,6 +190,16 @@ def test_a_host_takes_no_more_than_its_share_at_once() -> None:
 
     list(stream([Job(number, "one-host", work) for number in range(50)], Bounds(total=50, per_host=3)))
     assert most == 3
+
+
+def test_behind_a_host_that_hangs_what_cannot_begin_in_time_is_left_out() -> None:
+    async def slow() -> str:
+        await asyncio.sleep(0.3)
+        return "done"
+
+    jobs = [Job(number, "hangs", slow) for number in range(6)]
+    done = list(stream(jobs, Bounds(per_host=2), start_by=time.monotonic() + 0.2))
+    assert len(done) == 2
 
 
 def test_faults_at_the_token_endpoint_are_known() -> None:

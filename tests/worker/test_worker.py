@@ -50,11 +50,11 @@ def test_a_bell_that_is_not_answered_is_not_rung_twice() -> None:
     assert bells().count("beat") == 1
 
 
-def test_one_worker_is_always_left_for_the_sign_of_life(settings: object) -> None:
-    make_mailbox()
+def test_long_checks_leave_a_worker_for_the_sign_of_life_and_one_for_people() -> None:
+    asked.ask([make_mailbox().pk], acting_user=None, now=timezone.now())
     for _tick in range(10):
         worker.ring(timezone.now())
-    assert bells().count("check_due") == 2  # of three workers
+    assert bells() == ["beat", "check_asked", "check_due", "check_due"]  # of four workers
 
 
 def test_nothing_due_rings_for_nothing() -> None:
