@@ -120,6 +120,7 @@ MAIL_LIMITS = Limits(
     command_s=env.float("COMMAND_DEADLINE_S", default=20.0),
     total_s=env.float("CHECK_DEADLINE_S", default=25.0),
 )
+MAIL_EHLO_NAME = env.str("EHLO_NAME", default="[127.0.0.1]")
 MAIL_RESOLVER = env.str("MAIL_RESOLVER", default="")
 MAIL_ALLOWED_NETWORKS = tuple(ipaddress.ip_network(net) for net in env.list("MAIL_ALLOWED_NETWORKS", default=[]))
 MAIL_ALLOWED_PORTS = frozenset(int(port) for port in env.list("MAIL_ALLOWED_PORTS", default=[]))

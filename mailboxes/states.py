@@ -35,7 +35,7 @@ class CredentialKind(StrEnum):
 
 
 class Source(StrEnum):
-    """Where evidence comes from (H2)."""
+    """Where evidence comes from (H2); a new credential or setting is no evidence, and starts health over."""
 
     CHECK = "check"
     ASKED = "asked"
@@ -45,6 +45,7 @@ class Source(StrEnum):
     INBOX_READ = "inbox_read"
     TOKEN_REFRESH = "token_refresh"
     EXTERNAL_SYNC = "external_sync"
+    NEW_CREDENTIAL = "new_credential"
 
 
 RECONNECT_REASONS = tuple(reason for reason in PauseReason if reason)

@@ -39,7 +39,13 @@ def from_settings() -> Outgoing:
             allowed_networks=settings.MAIL_ALLOWED_NETWORKS,
             allowed_ports=settings.MAIL_ALLOWED_PORTS,
         )
-        return Connector(resolver=resolver, policy=policy, tls=context, limits=settings.MAIL_LIMITS)
+        return Connector(
+            resolver=resolver,
+            policy=policy,
+            tls=context,
+            limits=settings.MAIL_LIMITS,
+            ehlo_name=settings.MAIL_EHLO_NAME,
+        )
 
     bounds = Bounds(total=settings.CHECKS_UNDER_WAY, per_host=settings.CHECKS_PER_HOST)
     return Outgoing(mail=connector(MAIL_PORTS), tokens=connector(TOKEN_PORTS), bounds=bounds)

@@ -29,7 +29,7 @@ def start_over(mailbox_id: int, *, now: datetime) -> None:
         status_since=found.status_since,
         before=found.standing,
         after=after,
-        source=Source.SAVE_TEST,
+        source=Source.NEW_CREDENTIAL,
         credential_version=found.credential_version,
     )
     if apply_moves([move], now):

@@ -37,6 +37,7 @@ class Connector:
     tls: ssl.SSLContext = field(default_factory=tls_context, repr=False)
     limits: Limits = field(default_factory=Limits)
     on_connect: Callable[[str, int], None] | None = None
+    ehlo_name: str = "[127.0.0.1]"  # an address literal, as RFC 5321 4.1.4 wants it of a host without a public name
 
     async def open(self, endpoint: Endpoint, recorder: Recorder) -> Channel:
         """Return a channel to the endpoint, encrypted already for implicit TLS. Raises WireFault."""

@@ -139,7 +139,7 @@ async def _check_leg(leg: Leg, wanted: LegTarget, target: Target, connector: Con
 async def _run_leg(leg: Leg, wanted: LegTarget, target: Target, connector: Connector, recorder: Recorder) -> None:
     if leg is Leg.SMTP:
         security = wanted.endpoint.security
-        talk = smtp.check(wanted.login, security, target.message)
+        talk = smtp.check(wanted.login, security, connector.ehlo_name, target.message)
         await _converse(talk, smtp.SmtpParser(connector.limits), wanted, connector, recorder)
     else:
         message_id = target.message.message_id if target.message else None

@@ -14,7 +14,6 @@ from mailboxes.wire.clean import refuse_control
 from mailboxes.wire.dialogue import Action, Dialogue, ProtocolFault, Read, Send, Upgrade
 from mailboxes.wire.values import Limits, Login, Security, SelfMessage, Stage, WireFault
 
-EHLO_NAME = "postmend.invalid"
 _LINE = re.compile(rb"^(\d{3})([ -]?)(.*)$", re.DOTALL)
 _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
 
@@ -94,7 +93,7 @@ class SmtpSession:
     """One session's steps, to be chained by `yield from`: open, authenticate, submit, quit."""
 
     security: Security
-    ehlo_name: str = EHLO_NAME
+    ehlo_name: str
     extensions: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def open(self) -> Dialogue[SmtpReply]:
@@ -152,9 +151,7 @@ class SmtpSession:
         return "no usable login method: the server offers " + ", ".join(sorted(offered))
 
 
-def check(
-    login: Login, security: Security, message: SelfMessage | None = None, ehlo_name: str = EHLO_NAME
-) -> Dialogue[SmtpReply]:
+def check(login: Login, security: Security, ehlo_name: str, message: SelfMessage | None = None) -> Dialogue[SmtpReply]:
     """A check of the SMTP leg: open, log in, and on request send one message."""
     session = SmtpSession(security, ehlo_name)
     yield from session.open()
