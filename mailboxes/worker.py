@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
@@ -37,18 +38,36 @@ BEAT, CHECK_ASKED, CHECK_DUE = ("mailboxes.tasks." + name for name in ("beat", "
 
 
 class Cluster:
-    """The queue's processes, as one group. `command` starts them; tests pass their own."""
+    """The queue's processes, as one group. `command` starts them; tests pass their own.
 
-    def __init__(self, command: list[str] | None = None) -> None:
+    `record` is a file that keeps the group's id: a supervisor that was killed left its cluster behind, and the next
+    one ends it before it starts its own.
+    """
+
+    def __init__(self, command: list[str] | None = None, record: Path | None = None) -> None:
         self._command = command or [sys.executable, "manage.py", "qcluster"]
+        self._record = record
         self._process: subprocess.Popen[bytes] | None = None
         self.started_at: datetime | None = None
 
     def start(self) -> None:
-        """Start the group."""
+        """Start the group, after ending one that an earlier supervisor left behind."""
+        self._end_orphans()
         # In a session of its own, so that the group can be killed without us.
         self._process = subprocess.Popen(self._command, cwd=settings.BASE_DIR, start_new_session=True)
         self.started_at = timezone.now()
+        if self._record is not None:
+            self._record.write_text(str(self.pid))
+
+    def _end_orphans(self) -> None:
+        if self._record is None or not self._record.exists():
+            return
+        left = self._record.read_text().strip()
+        # The number may be another program's by now: only a group that runs this command is ours.
+        if left.isdigit() and int(left) != self.pid and _runs(int(left), self._command[-1]):
+            logger.warning("a cluster without a supervisor was left behind: killed")
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(int(left), signal.SIGKILL)
 
     @property
     def is_running(self) -> bool:
@@ -72,6 +91,16 @@ class Cluster:
         with contextlib.suppress(ProcessLookupError):  # all of it may have ended
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def _runs(group: int, command: str) -> bool:
+    """True where a process of this group was started with this argument (Linux; elsewhere nothing is known)."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group and command.encode() in (folder / "cmdline").read_bytes().split(b"\0"):
+                return True
+    return False
 
 
 def run(cluster: Cluster, *, stopping: Callable[[], bool], wait: Callable[[float], object] = time.sleep) -> None:
@@ -113,7 +142,7 @@ def is_silent(cluster: Cluster, now: datetime) -> bool:
 
 def ring(now: datetime) -> list[str]:
     """Queue a bell for each kind of work that waits."""
-    queued = [task.func() for task in OrmQ.objects.filter(key=settings.Q_CLUSTER["name"])]
+    queued = [task.func() for task in OrmQ.objects.filter(key=settings.Q_CLUSTER["name"]) if not _was_killed(task, now)]
     bells = [] if BEAT in queued else [BEAT]
     if CHECK_ASKED not in queued and _asked_waits(now):
         bells.append(CHECK_ASKED)
@@ -123,6 +152,14 @@ def ring(now: datetime) -> list[str]:
     for bell in bells:
         async_task(bell, ack_failure=True, broker=broker)
     return bells
+
+
+def _was_killed(task: OrmQ, now: datetime) -> bool:
+    """True for a bell whose worker must have ended by now: it comes back later, and must not keep us from ringing."""
+    if task.lock is None or task.lock <= now:
+        return False
+    taken_at = task.lock - timedelta(seconds=settings.Q_CLUSTER["retry"])
+    return bool(now - taken_at > timedelta(seconds=settings.Q_CLUSTER["timeout"] + GRACE_S))
 
 
 def _is_due(now: datetime) -> bool:

@@ -20,7 +20,7 @@ def test_s1_an_error_report_shows_no_variable() -> None:
     try:
         fail()
     except ValueError:
-        report = ExceptionReporter(RequestFactory().post("/", {"q": "x"}), *sys.exc_info())
+        report = ExceptionReporter(RequestFactory().post("/", {"new_password": secret()}), *sys.exc_info())
     text = report.get_traceback_text() + report.get_traceback_html()
     assert "ValueError" in text and "in fail" in text
     assert leaks(text) == []

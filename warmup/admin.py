@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -19,7 +19,14 @@ class PoolAdmin(ModelAdmin[Pool]):
     search_fields = ("name",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:
-        return super().get_queryset(request).annotate(members_in_all=Count("members"))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                members_in_all=Count("members"),
+                peers_now=Count("members", filter=Q(members__in=PoolMember.objects.peers())),
+            )
+        )
 
     @admin.display(description="members", ordering="members_in_all")
     def member_count(self, obj: Pool) -> int:
@@ -27,7 +34,7 @@ class PoolAdmin(ModelAdmin[Pool]):
 
     @admin.display(description="may exchange mail now")
     def peer_count(self, obj: Pool) -> int:
-        return PoolMember.objects.peers().filter(pool=obj).count()
+        return int(getattr(obj, "peers_now", 0))
 
 
 @register

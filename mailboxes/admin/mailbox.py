@@ -79,7 +79,7 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        found = Mailbox.objects.select_related("workspace", "held_by").filter(pk=object_id).first()
+        found = self.get_object(request, object_id)
         extra = page.context(found, timezone.now()) if found else {}
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
@@ -88,7 +88,7 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
         values = form.cleaned_data
         password = None
         if form.secrets_given:
-            password = Password(values.get("new_password") or "", values.get("new_imap_password") or "")
+            password = Password(values.get("new_password") or None, values.get("new_imap_password") or "")
         for name in (*SETTINGS, "provider"):
             setattr(obj, name, values.get(name, getattr(obj, name)))
         changed = [

@@ -13,6 +13,7 @@ from mailboxes.health.decide import Filed
 from mailboxes.models import StaffAlarm
 
 OAUTH_CLIENT = "oauth_client_misconfigured"
+UNREADABLE = "credential_unreadable"
 
 
 def raise_for(found: Sequence[tuple[str, Filed]], now: datetime) -> None:
@@ -20,10 +21,12 @@ def raise_for(found: Sequence[tuple[str, Filed]], now: datetime) -> None:
     times = Counter(client for client, _filed in found)
     texts = {client: filed.evidence.failure.text for client, filed in found if filed.evidence.failure}
     for client, count in times.items():
-        _raise(OAUTH_CLIENT, client or "(unnamed)", texts[client], count, now)
+        open_alarm(OAUTH_CLIENT, client or "(unnamed)", texts[client], count, now)
 
 
-def _raise(kind: str, key: str, text: str, times: int, now: datetime) -> None:
+def open_alarm(kind: str, key: str, text: str, times: int, now: datetime) -> None:
+    """Open the alarm, or count it once more where it is open."""
+
     def seen_again() -> int:
         return StaffAlarm.objects.filter(kind=kind, key=key, closed_at__isnull=True).update(
             last_seen_at=now, times_seen=F("times_seen") + times, text=text

@@ -17,17 +17,21 @@ from mailboxes.states import Source
 
 LEASE = timedelta(minutes=2)
 MOST_STARTS = 3
+CHUNK = 1000
 
 
 @transaction.atomic
 def ask(mailbox_ids: Iterable[int], *, acting_user: AbstractBaseUser | None, now: datetime) -> int:
     """Ask for a check of each mailbox; one that is asked for already stays one. Returns how many were new."""
     ids = list(mailbox_ids)
-    before = set(
-        AskedCheck.objects.filter(mailbox_id__in=ids, done_at__isnull=True).values_list("mailbox_id", flat=True)
-    )
-    new = [key for key in Mailbox.objects.filter(id__in=ids).values_list("id", flat=True) if key not in before]
     user_id = acting_user.pk if acting_user else None
+    return sum(_ask(ids[at : at + CHUNK], user_id, now) for at in range(0, len(ids), CHUNK))
+
+
+def _ask(ids: list[int], user_id: int | None, now: datetime) -> int:
+    open_now = AskedCheck.objects.filter(mailbox_id__in=ids, done_at__isnull=True).values_list("mailbox_id", flat=True)
+    known = Mailbox.objects.filter(id__in=ids).values_list("id", flat=True)
+    new = sorted(set(known) - set(open_now))
     rows = [AskedCheck(mailbox_id=key, asked_by_id=user_id, asked_at=now) for key in new]
     AskedCheck.objects.bulk_create(rows, ignore_conflicts=True)
     AuditEntry.objects.bulk_create(

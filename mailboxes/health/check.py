@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 
@@ -14,7 +15,7 @@ from mailboxes.health.evidence import Evidence, from_report
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.targets import Subject
 from mailboxes.states import Source
-from mailboxes.wire.runner import Job, check, stream
+from mailboxes.wire.runner import Job, Pool, check
 from mailboxes.wire.values import Leg, Report, SelfMessage, Stage, Step
 
 _CACHED = Report(Leg.OAUTH, (Step(Stage.TOKEN, True, 0, "", "the access token still works"),))
@@ -39,7 +40,7 @@ class Checked:
                 source=source,
                 credential_version=self.subject.credential_version,
                 begun_at=self.begun_at,
-                observed_at=self.observed_at,
+                observed_at=min(self.begun_at + timedelta(milliseconds=report.ended_ms), self.observed_at),
             )
             for report in self.reports
         ]
@@ -50,73 +51,82 @@ def no_message(_subject: Subject) -> None:
 
 
 def check_subjects(
-    subjects: Sequence[Subject], outgoing: Outgoing, message: MessageMaker = no_message
-) -> Iterator[Checked]:
-    """Check each mailbox once; results come in the order in which they end.
+    subjects: Sequence[Subject], outgoing: Outgoing, message: MessageMaker = no_message, every_s: float | None = None
+) -> Iterator[Checked | None]:
+    """Check each mailbox once; results come in the order in which they end, None where none came for `every_s`.
 
-    A login refused with a cached access token is tried once more with a new one before it counts (H4).
+    No mailbox waits for another: each goes its own way from refresh to check. A login refused with a cached access
+    token is tried once more with a new one before it counts (H4). All that is begun ends within BATCH_DEADLINES
+    deadlines; what cannot begin by then comes back with its lease.
     """
-    # All that this batch begins ends within BATCH_DEADLINES deadlines; what it cannot begin comes back with its lease.
     start_by = time.monotonic() + outgoing.mail.limits.total_s * (settings.BATCH_DEADLINES - 1)
-    now = outgoing.clock()
-    stale = [subject for subject in subjects if subject.grant and tokens.is_stale(subject.grant, now)]
-    fresh = [(subject, subject.grant.access_token if subject.grant else "", _CACHED) for subject in subjects]
-    ready = [row for row in fresh if row[0] not in stale]
-    refused: list[Subject] = []
-    refreshed = yield from _refreshed(stale, outgoing, start_by)
-    for checked in _check_mail(ready + refreshed, outgoing, message, start_by):
-        if _refused_cached_token(checked):
-            refused.append(checked.subject)
-        else:
-            yield checked
-    again = yield from _refreshed(refused, outgoing, start_by)
-    yield from _check_mail(again, outgoing, message, start_by)
+    with Pool[Subject, _Done](outgoing.bounds, start_by) as pool:
+        batch = _Batch(pool, outgoing, message)
+        batch.begin(subjects)
+        for found in pool.results(every_s):
+            yield batch.take(*found) if found is not None else None
 
 
-_Ready = tuple[Subject, str, Report]
+_Done = tokens.Attempt | tuple[datetime, tuple[Report, ...]]
 
 
-def _refreshed(
-    subjects: Sequence[Subject], outgoing: Outgoing, start_by: float
-) -> Generator[Checked, None, list[_Ready]]:
-    """Refresh; yield the failures as finished checks, return the rest with their tokens."""
-    ready: list[_Ready] = []
-    for subject, attempt in tokens.refresh_all(subjects, outgoing, start_by) if subjects else ():
-        if attempt.report.ok:
-            ready.append((subject, attempt.access_token, attempt.report))
-        else:
-            yield Checked(subject, (attempt.report,), attempt.begun_at, outgoing.clock())
-    return ready
+class _Batch:
+    """Where each mailbox of a batch stands between its refresh and its check."""
 
+    def __init__(self, pool: Pool[Subject, _Done], outgoing: Outgoing, message: MessageMaker) -> None:
+        self._pool = pool
+        self._outgoing = outgoing
+        self._message = message
+        self._lease = tokens.Lease(outgoing)
+        self._token_reports: dict[int, Report] = {}
 
-def _check_mail(
-    rows: Sequence[_Ready], outgoing: Outgoing, message: MessageMaker, start_by: float
-) -> Iterator[Checked]:
-    jobs = [_job(subject, token, outgoing, message(subject)) for subject, token, _report in rows]
-    token_reports = {subject.mailbox_id: report for subject, _token, report in rows}
-    for subject, (begun_at, reports) in stream(jobs, outgoing.bounds, start_by):
-        token_report = token_reports[subject.mailbox_id]
+    def begin(self, subjects: Sequence[Subject]) -> None:
+        now = self._outgoing.clock()
+        stale = [subject for subject in subjects if subject.grant and tokens.is_stale(subject.grant, now)]
+        self._refresh(stale)
+        for subject in subjects:
+            if subject not in stale:
+                self._check(subject, subject.grant.access_token if subject.grant else "", _CACHED)
+
+    def take(self, subject: Subject, done: _Done) -> Checked | None:
+        """What a finished job makes of its mailbox: the next job, or its result."""
+        if isinstance(done, tokens.Attempt):
+            return self._refreshed(subject, done)
+        begun_at, reports = done
+        token_report = self._token_reports[subject.mailbox_id]
+        if token_report is _CACHED and subject.grant and _refused_token(reports):
+            self._refresh([subject])
+            return None
         if subject.grant and (token_report is not _CACHED or any(map(_logged_in, reports))):
             reports = (token_report, *reports)
-        yield Checked(subject, reports, begun_at, outgoing.clock())
+        return Checked(subject, reports, begun_at, self._outgoing.clock())
+
+    def _refreshed(self, subject: Subject, attempt: tokens.Attempt) -> Checked | None:
+        if not self._lease.give_back(subject, attempt):
+            return None
+        if attempt.report.ok:
+            self._check(subject, attempt.access_token, attempt.report)
+            return None
+        return Checked(subject, (attempt.report,), attempt.begun_at, self._outgoing.clock())
+
+    def _refresh(self, subjects: Sequence[Subject]) -> None:
+        for subject in self._lease.take(subjects) if subjects else ():
+            assert subject.grant is not None
+            self._pool.add(Job(subject, subject.grant.client.token_url, partial(self._lease.refresh, subject)))
+
+    def _check(self, subject: Subject, token: str, token_report: Report) -> None:
+        self._token_reports[subject.mailbox_id] = token_report
+        target = subject.target(token, self._message(subject))
+
+        async def work() -> _Done:
+            begun_at = self._outgoing.clock()
+            return begun_at, await check(target, self._outgoing.mail)
+
+        self._pool.add(Job(subject, subject.host, work))
 
 
-def _job(
-    subject: Subject, token: str, outgoing: Outgoing, message: SelfMessage | None
-) -> Job[Subject, tuple[datetime, tuple[Report, ...]]]:
-    target = subject.target(token, message)
-
-    async def work() -> tuple[datetime, tuple[Report, ...]]:
-        begun_at = outgoing.clock()
-        return begun_at, await check(target, outgoing.mail)
-
-    return Job(subject, subject.host, work)
-
-
-def _refused_cached_token(checked: Checked) -> bool:
-    if checked.subject.grant is None or any(r.leg is Leg.OAUTH and r is not _CACHED for r in checked.reports):
-        return False
-    failed = (report.failed for report in checked.reports)
+def _refused_token(reports: Sequence[Report]) -> bool:
+    failed = (report.failed for report in reports)
     return any(step is not None and step.stage is Stage.AUTH and not _passes(step) for step in failed)
 
 

@@ -14,6 +14,7 @@ from mailboxes.states import CredentialKind
 from mailboxes.wire.values import Leg, Stage
 
 SMTP_ALONE_REFUSES = "smtp-refuses-what-imap-accepts"
+_WITH_A_MESSAGE = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.READ})
 STALE_CREDENTIAL = "older credential"
 STALE_ATTEMPT = "begun before the last success"
 
@@ -87,11 +88,13 @@ def _apply(
     current = item.credential_version == decision.snapshot.credential_version
     state = decision.legs.get(item.leg)
     if item.failure is None:
-        if current and state is not None:
+        outlived = state is not None and state.last_failure is not None and item.observed_at < state.last_failure
+        if current and state is not None and not outlived:
             decision.legs[item.leg] = passed(state, item.observed_at)
             decision.last = item
         return
-    diagnosis = _cross_checked(item, together, decision.snapshot, diagnose(_reply(item, decision.snapshot)))
+    diagnosis = _at_the_door(item, diagnose(_reply(item, decision.snapshot)))
+    diagnosis = _cross_checked(item, together, decision.snapshot, diagnosis)
     ignored = "" if current else STALE_CREDENTIAL
     if state is not None and not ignored and is_stale(state, item.begun_at):
         ignored = STALE_ATTEMPT
@@ -122,6 +125,13 @@ def _reply(item: Evidence, snapshot: Snapshot) -> Reply:
         provider=snapshot.provider_family,
         code=item.failure.code,
     )
+
+
+def _at_the_door(item: Evidence, diagnosis: Diagnosis) -> Diagnosis:
+    """Words about a message or its sender that come before any message keep the mailbox from working all the same."""
+    assert item.failure is not None
+    about_a_message = diagnosis.course is Course.IGNORED and item.failure.stage not in _WITH_A_MESSAGE
+    return replace(diagnosis, course=Course.PASSING) if about_a_message else diagnosis
 
 
 def _cross_checked(item: Evidence, together: Sequence[Evidence], snapshot: Snapshot, diagnosis: Diagnosis) -> Diagnosis:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import DataError, OperationalError, transaction
 
 from mailboxes.health.check import Checked, MessageMaker, check_subjects, no_message
 from mailboxes.health.outgoing import Outgoing
@@ -15,7 +16,10 @@ from mailboxes.health.targets import load
 from mailboxes.models import CheckState
 from mailboxes.states import Source
 
+logger = logging.getLogger(__name__)
+
 LEASE = timedelta(minutes=3)
+TRIES = 3
 FLUSH_AT = 100
 FLUSH_EVERY_S = 1.0
 
@@ -51,8 +55,8 @@ def check_mailboxes(
     done: list[Checked] = []
     waiting: list[Checked] = []
     flushed_at = time.monotonic()
-    for checked in check_subjects(load(mailbox_ids), outgoing, message):
-        waiting.append(checked)
+    for checked in check_subjects(load(mailbox_ids, outgoing.clock()), outgoing, message, FLUSH_EVERY_S):
+        waiting += [checked] if checked else []
         if len(waiting) >= FLUSH_AT or time.monotonic() - flushed_at >= FLUSH_EVERY_S:
             _flush(waiting, source, outgoing, finish)
             done, waiting, flushed_at = done + waiting, [], time.monotonic()
@@ -61,6 +65,29 @@ def check_mailboxes(
 
 
 def _flush(
+    checked: Sequence[Checked],
+    source: Source,
+    outgoing: Outgoing,
+    finish: Callable[[Sequence[Checked], datetime], None] | None,
+) -> None:
+    for attempt in range(TRIES):
+        try:
+            _record(checked, source, outgoing, finish)
+        except OperationalError:  # a deadlock: the database chose us to begin again
+            if attempt == TRIES - 1:
+                raise
+        except DataError:
+            if len(checked) == 1:
+                logger.exception("what mailbox %s answered cannot be stored", checked[0].subject.mailbox_id)
+                return
+            for one in checked:  # one answer that cannot be stored must not take the others with it
+                _flush([one], source, outgoing, finish)
+            return
+        else:
+            return
+
+
+def _record(
     checked: Sequence[Checked],
     source: Source,
     outgoing: Outgoing,

@@ -8,14 +8,13 @@ from datetime import datetime
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from mailboxes.models import AuditEntry, Mailbox
+from mailboxes.models import AuditEntry, CheckState, Mailbox
 
 
 @transaction.atomic
 def hold(mailbox_ids: Iterable[int], *, reason: str, acting_user: AbstractBaseUser | None, now: datetime) -> int:
     """Pause the mailboxes that no person holds yet. They do no work and are still checked. Returns how many."""
-    rows = Mailbox.objects.filter(id__in=list(mailbox_ids), held_since__isnull=True)
-    ids = list(rows.select_for_update().order_by("id").values_list("id", flat=True))
+    ids = _locked(mailbox_ids, held_since__isnull=True)
     user_id = acting_user.pk if acting_user else None
     Mailbox.objects.filter(id__in=ids).update(held_since=now, held_by_id=user_id, hold_reason=reason)
     _audit(ids, "paused", reason, user_id, now)
@@ -25,11 +24,17 @@ def hold(mailbox_ids: Iterable[int], *, reason: str, acting_user: AbstractBaseUs
 @transaction.atomic
 def release(mailbox_ids: Iterable[int], *, acting_user: AbstractBaseUser | None, now: datetime) -> int:
     """End a person's pause. Health decides alone again. Returns how many were held."""
-    rows = Mailbox.objects.filter(id__in=list(mailbox_ids), held_since__isnull=False)
-    ids = list(rows.select_for_update().order_by("id").values_list("id", flat=True))
+    ids = _locked(mailbox_ids, held_since__isnull=False)
     Mailbox.objects.filter(id__in=ids).update(held_since=None, held_by_id=None, hold_reason="")
     _audit(ids, "resumed", "", acting_user.pk if acting_user else None, now)
     return len(ids)
+
+
+def _locked(mailbox_ids: Iterable[int], **state: bool) -> list[int]:
+    """Those in this state, locked by their check states as `record` does it: another order would deadlock with it."""
+    rows = CheckState.objects.select_for_update().filter(mailbox_id__in=list(mailbox_ids)).order_by("mailbox_id")
+    locked = list(rows.values_list("mailbox_id", flat=True))
+    return list(Mailbox.objects.filter(id__in=locked, **state).values_list("id", flat=True))
 
 
 def _audit(ids: list[int], action: str, detail: str, user_id: int | None, now: datetime) -> None:

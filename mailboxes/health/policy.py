@@ -157,19 +157,32 @@ def standing(
 
 
 def next_check(
-    legs: Mapping[Leg, LegState], now: datetime, *, mailbox_id: int, tenant_probe: bool = False
+    legs: Mapping[Leg, LegState], now: datetime, *, mailbox_id: int, tenant_probe: bool = False, stumbled: bool = False
 ) -> datetime | None:
-    """When the mailbox is due again (H5, H6, H10), or None: only when asked or when its credential changes."""
-    worst = _worst(legs)
-    state = legs[worst] if worst else LegState()
-    status = leg_status(state)
-    if state.course is None:
-        return _next_while_whole(legs, now, mailbox_id) if status is Status.CONNECTED else now + BROKEN_EVERY
-    if status is Status.NEEDS_REAUTH:
+    """When the mailbox is due again (H5, H6, H10), or None: only when asked or when its credential changes.
+
+    A check logs in on every leg, so the most careful leg decides: a refused password keeps the others waiting too.
+    `stumbled`: the evidence held a failure that moves no status; it must not make the mailbox due at once.
+    """
+    broken = [state for state in legs.values() if state.course is not None]
+    if not broken:
+        whole = all(state.last_ok for state in legs.values())
+        due = _next_while_whole(legs, now, mailbox_id) if whole else now + BROKEN_EVERY
+        return max(due, now + CONNECTED_EVERY) if stumbled and whole else due
+    dues = [_next_of_leg(state, now, tenant_probe=tenant_probe) for state in broken]
+    known = [due for due in dues if due is not None]
+    if len(known) < len(dues):
+        return None
+    careful = any(state.course in (Course.REFUSAL, Course.UNSURE) for state in broken)
+    return max(now, max(known) if careful else min(known))
+
+
+def _next_of_leg(state: LegState, now: datetime, *, tenant_probe: bool) -> datetime | None:
+    if leg_status(state) is Status.NEEDS_REAUTH:
         return _next_when_refused(state, now, tenant_probe=tenant_probe)
     if state.course is Course.UNSURE:
-        return max(now, _after_offsets(UNSURE_LOGINS, state.unsure_since, state.last_failure, state.unsure))
-    return max(now, _next_while_broken(state, now))
+        return _after_offsets(UNSURE_LOGINS, state.unsure_since, state.last_failure, state.unsure)
+    return _next_while_broken(state, now)
 
 
 def _unsure_long_enough(state: LegState) -> bool:

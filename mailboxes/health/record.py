@@ -102,7 +102,8 @@ def _check_state(decision: Decision, now: datetime, probes: frozenset[int]) -> d
     found = decision.snapshot
     due = found.next_check_at
     if decision.last is not None:
-        due = next_check(decision.legs, now, mailbox_id=found.id, tenant_probe=found.id in probes)
+        probe, stumbled = found.id in probes, bool(decision.filed)
+        due = next_check(decision.legs, now, mailbox_id=found.id, tenant_probe=probe, stumbled=stumbled)
     row: dict[str, Any] = {"pk": found.id, "next_check_at": due, "last_check_at": now}
     return row | {leg.value: pack(decision.legs[leg]) if leg in decision.legs else {} for leg in Leg}
 

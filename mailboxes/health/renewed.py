@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from mailboxes.health import tenants
 from mailboxes.health.policy import Standing
 from mailboxes.health.snapshots import load
 from mailboxes.health.transition import Move, apply_moves
@@ -34,3 +35,5 @@ def start_over(mailbox_id: int, *, now: datetime) -> None:
     )
     if apply_moves([move], now):
         raise Busy("The mailbox is being changed by a check at this moment: save again.")
+    if found.standing.cause.category == tenants.OFF:
+        tenants.wake({found.tenant}, now)

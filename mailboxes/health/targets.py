@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cryptography.fernet import InvalidToken
 from django.db.models import QuerySet
 
+from mailboxes.health import alarms
 from mailboxes.models import CheckState, Credential
 from mailboxes.states import CredentialKind
 from mailboxes.wire.tokens import OAuthClient
 from mailboxes.wire.values import Endpoint, LegTarget, Login, SecretKind, Security, SelfMessage, Target
 
-logger = logging.getLogger(__name__)
+UNREADABLE_AGAIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +66,28 @@ class Subject:
         return LegTarget(place, Login(username or self.address, access_token if self.grant else password, kind))
 
 
-def load(mailbox_ids: Iterable[int]) -> list[Subject]:
-    """The subjects. A mailbox without a credential, or with one that no key opens, is left out and not due again."""
+def load(mailbox_ids: Iterable[int], now: datetime) -> list[Subject]:
+    """The subjects. A mailbox without a credential is left out and not due again; one whose credential no key opens
+    is left out and due again later: the key may come back."""
     ids = list(mailbox_ids)
     rows = Credential.objects.filter(mailbox_id__in=ids).select_related("mailbox", "oauth_client")
     try:
         found = list(rows)
     except InvalidToken:  # one unreadable row must not stop the batch
         found = _one_by_one(rows, ids)
-    without = set(ids) - {credential.mailbox_id for credential in found}
-    if without:
-        CheckState.objects.filter(mailbox_id__in=without).update(next_check_at=None)
+    _put_off(set(ids) - {credential.mailbox_id for credential in found}, now)
     return [_subject(credential) for credential in found]
+
+
+def _put_off(left_out: set[int], now: datetime) -> None:
+    if not left_out:
+        return
+    locked = set(Credential.objects.filter(mailbox_id__in=left_out).values_list("mailbox_id", flat=True))
+    CheckState.objects.filter(mailbox_id__in=left_out - locked).update(next_check_at=None)
+    CheckState.objects.filter(mailbox_id__in=locked).update(next_check_at=now + UNREADABLE_AGAIN)
+    if locked:
+        text = f"No key opens the credential of mailbox {min(locked)} and {len(locked) - 1} more: see FERNET_KEYS."
+        alarms.open_alarm(alarms.UNREADABLE, "FERNET_KEYS", text, len(locked), now)
 
 
 def _one_by_one(rows: QuerySet[Credential], ids: list[int]) -> list[Credential]:
@@ -86,7 +96,7 @@ def _one_by_one(rows: QuerySet[Credential], ids: list[int]) -> list[Credential]:
         try:
             found += list(rows.filter(mailbox_id=mailbox_id))
         except InvalidToken:
-            logger.error("no key opens the credential of mailbox %s: see `manage.py doctor`", mailbox_id)
+            continue
     return found
 
 

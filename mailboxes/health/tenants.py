@@ -32,6 +32,11 @@ def wake_the_others(decisions: Sequence[Decision], now: datetime) -> None:
         for decision in decisions
         if decision.snapshot.standing.cause.category == OFF and decision.standing.cause.category != OFF
     }
-    if left - {""}:
-        others = CheckState.objects.filter(mailbox__category=OFF, mailbox__tenant__in=left - {""})
+    wake(left, now)
+
+
+def wake(tenants: set[str], now: datetime) -> None:
+    """Make due whoever of these tenants still stands under this cause."""
+    if tenants - {""}:
+        others = CheckState.objects.filter(mailbox__category=OFF, mailbox__tenant__in=tenants - {""})
         others.update(next_check_at=now)

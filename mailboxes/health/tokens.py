@@ -6,10 +6,9 @@ call runs inside one, and a killed worker's lease ends by itself.
 
 from __future__ import annotations
 
-import math
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Q
@@ -17,8 +16,7 @@ from django.db.models import Q
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.targets import Grant, Subject
 from mailboxes.models import Credential
-from mailboxes.wire.runner import Job, stream
-from mailboxes.wire.tokens import Refreshed, Tokens, refresh
+from mailboxes.wire.tokens import Tokens, refresh
 from mailboxes.wire.values import Report
 
 REFRESH_BEFORE = timedelta(minutes=5)
@@ -27,11 +25,16 @@ LEASE = timedelta(seconds=90)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One refresh: when it began, its report, and the access token where it passed."""
+    """One refresh: when it began, its report, and the tokens where it passed."""
 
     begun_at: datetime
     report: Report
-    access_token: str = field(default="", repr=False)
+    tokens: Tokens | None
+
+    @property
+    def access_token(self) -> str:
+        """The new access token; "" where the refresh failed."""
+        return self.tokens.access_token if self.tokens else ""
 
 
 def is_stale(grant: Grant, now: datetime) -> bool:
@@ -39,35 +42,33 @@ def is_stale(grant: Grant, now: datetime) -> bool:
     return not grant.access_token or grant.access_expires_at is None or grant.access_expires_at - now < REFRESH_BEFORE
 
 
-def refresh_all(
-    subjects: Sequence[Subject], outgoing: Outgoing, start_by: float = math.inf
-) -> Iterator[tuple[Subject, Attempt]]:
-    """Refresh each grant whose lease is free; yield each as it comes, stored already.
+class Lease:
+    """The right to refresh some grants, held in their rows until each is given back or the lease ends by itself."""
 
-    A grant that another worker is refreshing, or has just refreshed, is left out.
-    """
-    lease = str(uuid.uuid4())
-    mine = _take(subjects, lease, outgoing.clock())
-    jobs = [_job(subject, outgoing) for subject in subjects if subject.mailbox_id in mine]
-    for subject, (begun_at, refreshed) in stream(jobs, outgoing.bounds, start_by):
-        if _give_back(subject, lease, refreshed.tokens, outgoing.clock()):
-            token = refreshed.tokens.access_token if refreshed.tokens else ""
-            yield subject, Attempt(begun_at, refreshed.report, token)
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._id = str(uuid.uuid4())
+        self._outgoing = outgoing
 
+    def take(self, subjects: Sequence[Subject]) -> list[Subject]:
+        """Those whose lease was free, and which nobody has refreshed since they were read (the second look)."""
+        mine = _take(subjects, self._id, self._outgoing.clock())
+        return [subject for subject in subjects if subject.mailbox_id in mine]
 
-def _job(subject: Subject, outgoing: Outgoing) -> Job[Subject, tuple[datetime, Refreshed]]:
-    grant = subject.grant
-    assert grant is not None
+    async def refresh(self, subject: Subject) -> Attempt:
+        """Ask the provider; never raises for its fault or the network's."""
+        assert subject.grant is not None
+        begun_at = self._outgoing.clock()
+        refreshed = await refresh(subject.grant.client, subject.grant.refresh_token, self._outgoing.tokens)
+        return Attempt(begun_at, refreshed.report, refreshed.tokens)
 
-    async def work() -> tuple[datetime, Refreshed]:
-        begun_at = outgoing.clock()
-        return begun_at, await refresh(grant.client, grant.refresh_token, outgoing.tokens)
-
-    return Job(subject, grant.client.token_url, work)
+    def give_back(self, subject: Subject, attempt: Attempt) -> bool:
+        """Store what came, in the statement that ends the lease. False where the lease or the credential is gone:
+        a grant replaced meanwhile is never overwritten."""
+        return _give_back(subject, self._id, attempt.tokens, self._outgoing.clock())
 
 
 def _take(subjects: Iterable[Subject], lease: str, now: datetime) -> set[int]:
-    """Lease the grants that are as they were read; one refreshed meanwhile has another expiry (the second look)."""
+    """Lease the grants that are as they were read; one refreshed meanwhile has another expiry."""
     wanted = {subject.mailbox_id: subject for subject in subjects if subject.grant}
     free = Q(refresh_lease_until__isnull=True) | Q(refresh_lease_until__lte=now)
     rows = Credential.objects.filter(free, mailbox_id__in=wanted)
@@ -86,8 +87,6 @@ def _as_read(subject: Subject, version: int, access_expires_at: datetime | None)
 
 
 def _give_back(subject: Subject, lease: str, tokens: Tokens | None, now: datetime) -> bool:
-    """Store what came, in the statement that ends the lease. False where the lease or the credential is gone:
-    a grant replaced meanwhile is never overwritten."""
     mine = Credential.objects.filter(
         mailbox_id=subject.mailbox_id, refresh_lease=lease, version=subject.credential_version
     )

@@ -17,9 +17,9 @@ from mailboxes.wire.clean import refuse_control
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A password or app password; a second one only where IMAP has its own."""
+    """A password or app password; a second one only where IMAP has its own. None keeps the stored one."""
 
-    password: str = field(repr=False)
+    password: str | None = field(repr=False)
     imap_password: str = field(default="", repr=False)
 
 
@@ -54,8 +54,7 @@ def _values(new: Password | NewGrant) -> dict[str, object]:
         token = refuse_control(new.refresh_token, "refresh token")
         grant = {"kind": CredentialKind.OAUTH, "oauth_client": new.client, "refresh_token": token, "scopes": new.scopes}
         return empty | grant | {"password": None, "imap_password": None}
-    passwords: dict[str, object] = {
-        "password": refuse_control(new.password, "password"),
-        "imap_password": refuse_control(new.imap_password, "IMAP password") or None,
-    }
+    passwords: dict[str, object] = {"imap_password": refuse_control(new.imap_password, "IMAP password") or None}
+    if new.password is not None:
+        passwords["password"] = refuse_control(new.password, "password")
     return empty | passwords | {"kind": CredentialKind.PASSWORD, "oauth_client": None, "refresh_token": None}

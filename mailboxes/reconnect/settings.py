@@ -7,12 +7,14 @@ from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import F
 
 from mailboxes.health.renewed import start_over
-from mailboxes.models import AuditEntry, Mailbox
+from mailboxes.models import AuditEntry, CheckState, Credential, Mailbox
 from mailboxes.reconnect.credentials import Password, replace
 
-IDENTITY = ("workspace", "address", "provider")
+# What may change without another login being tried.
+BESIDE_THE_LOGIN = frozenset({"workspace", "provider"})
 
 
 @transaction.atomic
@@ -26,17 +28,33 @@ def save(
 ) -> None:
     """Write only the named fields, so that a status moved meanwhile is not put back; then the password, if given."""
     is_new = mailbox.pk is None
-    if is_new:
+    names = set(changed)
+    if is_new or "address" in names:
         mailbox.tenant = mailbox.address.rpartition("@")[2].lower()
+        names.add("tenant")
+    if is_new:
         mailbox.save()
     elif changed:
-        mailbox.save(update_fields=list(changed))
-    user_id = acting_user.pk if acting_user else None
-    action = "mailbox added" if is_new else "settings changed"
-    if is_new or changed:
-        detail = ", ".join(changed)[:200]
-        AuditEntry.objects.create(actor_id=user_id, action=action, mailbox=mailbox, detail=detail, at=now)
+        # Check state before mailbox, as `record` locks them: the other order would deadlock with it.
+        list(CheckState.objects.select_for_update().filter(mailbox=mailbox))
+        mailbox.save(update_fields=sorted(names))
+    _audit(mailbox, is_new, changed, acting_user, now)
     if password is not None:
         replace(mailbox, password, acting_user=acting_user, now=now)
-    elif set(changed) - set(IDENTITY):
+    elif set(changed) - BESIDE_THE_LOGIN:
+        # Another login than before: what a check of the old one brings home late must count as old (H7).
+        Credential.objects.filter(mailbox=mailbox).update(version=F("version") + 1)
         start_over(mailbox.pk, now=now)
+
+
+def _audit(
+    mailbox: Mailbox, is_new: bool, changed: Sequence[str], acting_user: AbstractBaseUser | None, now: datetime
+) -> None:
+    if is_new or changed:
+        AuditEntry.objects.create(
+            actor_id=acting_user.pk if acting_user else None,
+            action="mailbox added" if is_new else "settings changed",
+            mailbox=mailbox,
+            detail=", ".join(changed)[:200],
+            at=now,
+        )

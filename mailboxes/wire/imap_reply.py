@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mailboxes.wire.dialogue import ProtocolFault
 from mailboxes.wire.values import Limits
 
-_LITERAL = re.compile(rb"\{(\d+)\+?\}$")
+_LITERAL = re.compile(rb"\{0*(\d{1,12})\d*\+?\}$")
 _CODE = re.compile(r"^\[([^\]]*)\]\s*(.*)$", re.DOTALL)
 _STATUSES = ("OK", "NO", "BAD", "BYE", "PREAUTH")
 
@@ -25,7 +25,7 @@ class ImapReply:
     @property
     def codes(self) -> str:
         """Status and first word of the response code: "NO AUTHENTICATIONFAILED"."""
-        return f"{self.status} {self.code.split()[0]}" if self.code else self.status
+        return " ".join([self.status, *self.code.split()[:1]])
 
     @property
     def line(self) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from mailboxes.wire.clean import clean
 from mailboxes.wire.values import Leg, Report, Stage, Step, WireFault
 
+CODE_CHARS = 64
+
 
 class Recorder:
     """Turns "now in this stage" and "this failed" into the steps of a Report.
@@ -30,18 +32,14 @@ class Recorder:
             self._close(ok=True)
             self.stage = stage
 
-    def heard(self, code: str, text: str | bytes) -> None:
-        """Keep the server's latest words for the present stage."""
-        self._words = (code, clean(text, self._secrets))
-
     def fault(self, code: str, text: str | bytes) -> WireFault:
         """The WireFault for a failure in the present stage, cleaned; the caller raises it."""
-        return WireFault(self.stage or Stage.CONNECT, code, clean(text, self._secrets))
+        return WireFault(self.stage or Stage.CONNECT, self._clean_code(code), clean(text, self._secrets))
 
     def failed(self, fault: WireFault) -> None:
         """The leg ended with `fault`."""
         self.enter(fault.stage)
-        self._words = (fault.code, clean(fault.text, self._secrets))
+        self._words = (self._clean_code(fault.code), clean(fault.text, self._secrets))
         self._close(ok=False)
 
     def passed(self) -> None:
@@ -51,6 +49,10 @@ class Recorder:
     def report(self) -> Report:
         """All steps so far."""
         return Report(self.leg, tuple(self._steps))
+
+    def _clean_code(self, code: str) -> str:
+        """Some codes are a server's own words: as hostile as its text."""
+        return " ".join(clean(code, self._secrets).split())[:CODE_CHARS]
 
     def _close(self, *, ok: bool) -> None:
         now = self._clock()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 import dns.asyncresolver
-import dns.exception
 import dns.rdatatype
 import dns.resolver
 
@@ -39,20 +39,24 @@ class DnsResolver:
             self._resolver.port = nameserver[1]
 
     async def addresses(self, host: str) -> list[str]:
-        """Every IPv4 and IPv6 address of `host`, IPv4 first."""
-        try:
-            answer = await self._resolver.resolve_name(host)
-        except dns.resolver.NXDOMAIN:
-            raise NameFault("NXDOMAIN", f"{host}: no such host name (NXDOMAIN)") from None
-        except dns.resolver.NoAnswer:
-            raise NameFault("NODATA", f"{host}: the name has no address record") from None
-        except dns.exception.DNSException as error:
-            raise NameFault("EAI_AGAIN", f"{host}: temporary failure in name resolution ({_kind(error)})") from None
-        found = sorted(answer.addresses_and_families(), key=lambda pair: pair[1])
-        if not found:
-            raise NameFault("NODATA", f"{host}: the name has no address record")
-        return [address for address, _family in found]
+        """Every IPv4 and IPv6 address of `host`, IPv4 first. One family may fail: sloppy name servers answer
+        AAAA with an error for names that have an A record (RFC 4074)."""
+        kinds = (dns.rdatatype.A, dns.rdatatype.AAAA)
+        answers = await asyncio.gather(*(self._ask(host, kind) for kind in kinds), return_exceptions=True)
+        found = [address for answer in answers if isinstance(answer, list) for address in answer]
+        if found:
+            return found
+        raise _fault(host, answers[0])
+
+    async def _ask(self, host: str, kind: dns.rdatatype.RdataType) -> list[str]:
+        answer = await self._resolver.resolve(host, kind, raise_on_no_answer=False)
+        return [record.to_text() for record in answer]
 
 
-def _kind(error: Exception) -> str:
-    return type(error).__name__
+def _fault(host: str, answer: object) -> NameFault:
+    """What the A query says of a name without any address."""
+    if isinstance(answer, dns.resolver.NXDOMAIN):
+        return NameFault("NXDOMAIN", f"{host}: no such host name (NXDOMAIN)")
+    if isinstance(answer, BaseException):
+        return NameFault("EAI_AGAIN", f"{host}: temporary failure in name resolution ({type(answer).__name__})")
+    return NameFault("NODATA", f"{host}: the name has no address record")

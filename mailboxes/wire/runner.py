@@ -11,7 +11,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
 from mailboxes.wire import imap, smtp
 from mailboxes.wire.clean import BadText, refuse_control
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 KeyT = TypeVar("KeyT")
 ReplyT = TypeVar("ReplyT")
 ResultT = TypeVar("ResultT")
+FIRST_LEG_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +48,20 @@ async def check(target: Target, connector: Connector) -> tuple[Report, ...]:
 
     A password goes to SMTP first, then once to IMAP (SPEC X3); access tokens go to both side by side.
     """
-    deadline = asyncio.get_running_loop().time() + connector.limits.total_s
+    began = asyncio.get_running_loop().time()
+    deadline = began + connector.limits.total_s
     legs = [(leg, wanted) for leg, wanted in ((Leg.SMTP, target.smtp), (Leg.IMAP, target.imap)) if wanted]
     by_token = all(wanted.login.kind is SecretKind.ACCESS_TOKEN for _leg, wanted in legs)
     if by_token and target.message is None:
-        runs = [_check_leg(leg, wanted, target, connector, deadline) for leg, wanted in legs]
+        runs = [_check_leg(leg, wanted, target, connector, began, deadline) for leg, wanted in legs]
         return tuple(await asyncio.gather(*runs))
     reports: list[Report] = []
     for leg, wanted in legs:
         if not all(report.ok for report in reports):
             target = replace(target, message=None)  # what was not sent is not looked for
-        reports.append(await _check_leg(leg, wanted, target, connector, deadline))
+        # A first leg that hangs leaves the second a time of its own.
+        until = deadline if leg is legs[-1][0] else began + connector.limits.total_s * FIRST_LEG_SHARE
+        reports.append(await _check_leg(leg, wanted, target, connector, began, until))
     return tuple(reports)
 
 
@@ -69,50 +74,87 @@ class Job(Generic[KeyT, ResultT]):
     work: Callable[[], Coroutine[Any, Any, ResultT]]
 
 
+class Pool(Generic[KeyT, ResultT]):
+    """Jobs on one event loop in a thread of its own, within bounds; more may be added while it runs.
+
+    The caller's thread is free to write to a database meanwhile. A job that raises is our own fault: it is logged
+    and left out, so that it spoils no other. One whose turn has not come at `start_by` (`time.monotonic()`, seconds)
+    is left out too: behind a host that hangs, waves of jobs would outlast any deadline.
+    """
+
+    def __init__(self, bounds: Bounds, start_by: float = math.inf) -> None:
+        self._bounds = bounds
+        self._start_by = start_by
+        self._in_all = asyncio.Semaphore(bounds.total)
+        self._by_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(bounds.per_host))
+        self._results: queue.SimpleQueue[tuple[KeyT, ResultT] | None] = queue.SimpleQueue()
+        self._under_way = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = (_loop_factory() or asyncio.new_event_loop)()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="wire", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends what is still under way, so that nobody goes on logging in for a caller that is gone."""
+        asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def add(self, job: Job[KeyT, ResultT]) -> None:
+        """Take one more job; from the caller's thread."""
+        self._under_way += 1
+        self._loop.call_soon_threadsafe(self._start, job)
+
+    def results(self, every_s: float | None = None) -> Iterator[tuple[KeyT, ResultT] | None]:
+        """Each result as it comes, until no job is left; with `every_s`, None where none came for so long."""
+        while self._under_way:
+            try:
+                found = self._results.get(timeout=every_s)
+            except queue.Empty:
+                yield None
+                continue
+            self._under_way -= 1
+            if found is not None:
+                yield found
+
+    def _start(self, job: Job[KeyT, ResultT]) -> None:
+        task = self._loop.create_task(self._run(job))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, job: Job[KeyT, ResultT]) -> None:
+        found = None
+        try:
+            async with self._by_host[job.host], self._in_all:
+                if time.monotonic() < self._start_by:
+                    found = (job.key, await job.work())
+        except Exception as error:  # the type alone is logged: the text may hold a secret
+            logger.error("a check ended in our own fault: %s", type(error).__name__)
+        finally:
+            self._results.put(found)
+
+    async def _cancel(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
+
+
 def stream(
     jobs: Sequence[Job[KeyT, ResultT]], bounds: Bounds, start_by: float = math.inf
 ) -> Iterator[tuple[KeyT, ResultT]]:
-    """Run the jobs within bounds on one event loop in a thread of its own; yield each result as it comes.
-
-    The caller's thread is free to write to a database meanwhile. A job that raises is our own fault:
-    it is logged and left out, so that it spoils no other. One whose turn has not come at `start_by`
-    (`time.monotonic()`, seconds) is left out too: behind a host that hangs, waves of jobs would outlast any deadline.
-    """
-    results: queue.SimpleQueue[tuple[KeyT, ResultT] | None] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            _new_loop(_run_all(jobs, bounds, start_by, results.put))
-        finally:
-            results.put(None)
-
-    thread = threading.Thread(target=run, name="wire", daemon=True)
-    thread.start()
-    yield from iter(results.get, None)
-    thread.join()
-
-
-async def _run_all(
-    jobs: Sequence[Job[KeyT, ResultT]], bounds: Bounds, start_by: float, put: Callable[[tuple[KeyT, ResultT]], None]
-) -> None:
-    in_all = asyncio.Semaphore(bounds.total)
-    by_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(bounds.per_host))
-
-    async def bounded(job: Job[KeyT, ResultT]) -> None:
-        async with by_host[job.host], in_all:
-            if time.monotonic() >= start_by:
-                return
-            try:
-                put((job.key, await job.work()))
-            except Exception as error:  # the type alone is logged: the text may hold a secret
-                logger.error("a check ended in our own fault: %s", type(error).__name__)
-
-    await asyncio.gather(*(bounded(job) for job in jobs))
-
-
-def _new_loop(work: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(work)
+    """Run these jobs in a pool; yield each result as it comes."""
+    with Pool[KeyT, ResultT](bounds, start_by) as pool:
+        for job in jobs:
+            pool.add(job)
+        yield from (found for found in pool.results() if found is not None)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -120,7 +162,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop if uvloop is not None else None
 
 
-async def _check_leg(leg: Leg, wanted: LegTarget, target: Target, connector: Connector, deadline: float) -> Report:
+async def _check_leg(
+    leg: Leg, wanted: LegTarget, target: Target, connector: Connector, began: float, deadline: float
+) -> Report:
     recorder = Recorder(leg, secrets_of(wanted))
     try:
         _refuse_bad_text(wanted, target)
@@ -133,7 +177,8 @@ async def _check_leg(leg: Leg, wanted: LegTarget, target: Target, connector: Con
         recorder.failed(WireFault(Stage.DNS, "BAD_TEXT", str(bad)))
     except TimeoutError as error:
         recorder.failed(recorder.fault(*local_fault(error, "the check")))
-    return recorder.report()
+    ended_ms = round((asyncio.get_running_loop().time() - began) * 1000)
+    return replace(recorder.report(), ended_ms=ended_ms)
 
 
 async def _run_leg(leg: Leg, wanted: LegTarget, target: Target, connector: Connector, recorder: Recorder) -> None:

@@ -93,10 +93,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of one leg: its steps in order. The last one failed, or all passed."""
+    """The result of one leg: its steps in order. The last one failed, or all passed.
+
+    `ended_ms` is the time from the beginning of the mailbox's check to the end of this leg.
+    """
 
     leg: Leg
     steps: tuple[Step, ...]
+    ended_ms: int = 0
 
     @property
     def failed(self) -> Step | None:

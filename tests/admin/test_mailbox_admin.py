@@ -292,3 +292,14 @@ def test_h8_a_form_opened_before_the_break_does_not_put_the_status_back(support_
     change(support_client, mailbox, provider="gmail")
     mailbox.refresh_from_db()
     assert (mailbox.provider, mailbox.status) == ("gmail", "needs_reauth")
+
+
+def test_an_address_that_is_no_number_is_answered_politely(support_client: Client) -> None:
+    assert support_client.get(f"{LIST}abc/change/").status_code == 302
+
+
+def test_a5_the_imap_password_alone_leaves_the_other(support_client: Client) -> None:
+    mailbox = working()
+    before = mailbox.credential.password
+    change(support_client, mailbox, new_imap_password=secret())
+    assert Credential.objects.get(mailbox=mailbox).password == before

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import DataError
 from django.test import override_settings
 
-from mailboxes.health import asked, holds, tokens
+from mailboxes.health import asked, due, holds, tokens
 from mailboxes.health.due import LEASE, check_due, check_mailboxes, claim_due
 from mailboxes.health.outgoing import Outgoing
-from mailboxes.health.targets import load
-from mailboxes.models import AskedCheck, AuditEntry, Credential, Failure, Mailbox, StaffAlarm
+from mailboxes.health.record import record
+from mailboxes.health.targets import Subject, load
+from mailboxes.models import AskedCheck, AuditEntry, Credential, Failure, Mailbox, OAuthClient, StaffAlarm
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
-from mailboxes.sandbox.faults import NO_FAULT, Fault, faults
+from mailboxes.sandbox.faults import NO_FAULT, Fault, LegFault, faults
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.states import Source
 from mailboxes.wire.runner import Bounds
@@ -126,35 +130,43 @@ def test_h11_a_failing_refresh_is_read_by_its_cause(
     assert StaffAlarm.objects.exists() is (fault == "client-secret-expired")
 
 
+def renew(subject: Subject, outgoing: Outgoing) -> bool:
+    """One refresh by the lease's steps: take, ask, give back. False where the lease was not free."""
+    lease = tokens.Lease(outgoing)
+    mine = lease.take([subject])
+    return bool(mine) and lease.give_back(subject, asyncio.run(lease.refresh(subject)))
+
+
 def test_h11_a_leased_grant_is_left_alone(sandbox: Sandbox, clock: Clock) -> None:
     mailbox, account = make_sandbox_mailbox(sandbox, OAUTH)
-    (subject,) = load([mailbox.pk])
+    (subject,) = load([mailbox.pk], clock.now)
     Credential.objects.filter(mailbox=mailbox).update(refresh_lease="other", refresh_lease_until=START + tokens.LEASE)
-    assert list(tokens.refresh_all([subject], make_outgoing(sandbox, clock))) == []
+    assert not renew(subject, make_outgoing(sandbox, clock))
     clock.move(minutes=5)
-    assert len(list(tokens.refresh_all([subject], make_outgoing(sandbox, clock)))) == 1
+    assert renew(subject, make_outgoing(sandbox, clock))
     assert account.seen["refreshes"] == 1
 
 
 def test_h11_a_grant_refreshed_meanwhile_is_not_refreshed_again(sandbox: Sandbox, clock: Clock) -> None:
     mailbox, account = make_sandbox_mailbox(sandbox, OAUTH)
     outgoing = make_outgoing(sandbox, clock)
-    (subject,) = load([mailbox.pk])
-    assert len(list(tokens.refresh_all([subject], outgoing))) == 1
-    assert list(tokens.refresh_all([subject], outgoing)) == []
+    (subject,) = load([mailbox.pk], clock.now)
+    assert renew(subject, outgoing)
+    assert not renew(subject, outgoing)
     assert account.seen["refreshes"] == 1
 
 
 def test_h11_a_grant_replaced_during_a_refresh_is_not_overwritten(sandbox: Sandbox, clock: Clock) -> None:
-    mailbox, account = make_sandbox_mailbox(sandbox, OAUTH)
-    (subject,) = load([mailbox.pk])
-    attempts = tokens.refresh_all([subject], make_outgoing(sandbox, clock))
-    replace(mailbox, NewGrant(make_oauth_client(sandbox), secret()), acting_user=None, now=clock.now)
-    fresh = Credential.objects.get(mailbox=mailbox).refresh_token
-    list(attempts)
+    mailbox, _account = make_sandbox_mailbox(sandbox, OAUTH)
+    (subject,) = load([mailbox.pk], clock.now)
+    lease = tokens.Lease(make_outgoing(sandbox, clock))
+    assert lease.take([subject]) == [subject]
+    attempt = asyncio.run(lease.refresh(subject))
+    fresh = secret()
+    replace(mailbox, NewGrant(make_oauth_client(sandbox), fresh), acting_user=None, now=clock.now)
+    assert not lease.give_back(subject, attempt)
     kept = Credential.objects.get(mailbox=mailbox)
     assert (kept.refresh_token, kept.access_token) == (fresh, None)
-    assert account.seen["refreshes"] == 0
 
 
 def test_a3_an_asked_check_keeps_its_result(sandbox: Sandbox, clock: Clock, support: User) -> None:
@@ -187,7 +199,8 @@ def test_a_mailbox_that_no_key_opens_stops_nobody(sandbox: Sandbox, clock: Clock
     with override_settings(FERNET_KEYS=["another key"]):
         assert check_due(10, make_outgoing(sandbox, clock)) == 2
     assert (status_of(good)[0], status_of(lost)[0]) == ("connected", "unverified")
-    assert state_of(lost).next_check_at is None
+    assert state_of(lost).next_check_at == clock.now + timedelta(minutes=15)  # the key may come back
+    assert StaffAlarm.objects.get().kind == "credential_unreadable"
 
 
 def test_a_held_mailbox_is_still_checked_and_does_no_work(sandbox: Sandbox, clock: Clock, support: User) -> None:
@@ -211,3 +224,74 @@ def test_o2_a_host_that_hangs_does_not_outlast_the_batch(sandbox: Sandbox, clock
     assert {"suspect", "unverified"} == set(statuses)
     left = [state_of(mailbox) for mailbox in made if status_of(mailbox)[0] == "unverified"]
     assert {state.next_check_at for state in left} == {clock.now + LEASE}
+
+
+def test_a_mailbox_without_a_credential_is_not_due_again(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox = make_mailbox()
+    Credential.objects.all().delete()
+    check_due(10, make_outgoing(sandbox, clock))
+    assert state_of(mailbox).next_check_at is None
+
+
+def test_o2_a_hanging_token_endpoint_keeps_no_password_mailbox_waiting(sandbox: Sandbox, clock: Clock) -> None:
+    good, _ = make_sandbox_mailbox(sandbox)
+    hung, _ = make_sandbox_mailbox(sandbox, OAUTH)
+    silent = faults()["never-answers"]
+    place, _account = make_sandbox_mailbox(sandbox, silent)
+    url = f"https://{place.imap_host}:{place.imap_port}/token"
+    OAuthClient.objects.update(token_url=url)
+    outgoing = short(sandbox, clock)
+    check_mailboxes([good.pk, hung.pk], Source.CHECK, outgoing)
+    assert status_of(good)[0] == "connected"
+
+
+def test_h4_the_second_try_does_not_wait_for_a_neighbour_that_hangs(sandbox: Sandbox, clock: Clock) -> None:
+    revoked, account = make_sandbox_mailbox(sandbox, OAUTH)
+    hung, _ = make_sandbox_mailbox(sandbox, faults()["never-answers"])
+    check_mailboxes([revoked.pk], Source.CHECK, make_outgoing(sandbox, clock))
+    account.access_tokens.clear()
+    sandbox.set_fault(account.address, faults()["grant-revoked"])
+    clock.move(minutes=5)
+    check_mailboxes([revoked.pk, hung.pk], Source.CHECK, short(sandbox, clock))
+    assert status_of(revoked) == ("needs_reauth", "oauth_revoked")
+
+
+def short(sandbox: Sandbox, clock: Clock) -> Outgoing:
+    connector = sandbox.connector(Limits(dns_s=1.0, connect_s=1.0, command_s=1.0, total_s=1.5))
+    return Outgoing(connector, connector, Bounds(), clock)
+
+
+def test_x3_an_smtp_server_that_hangs_leaves_imap_its_time(sandbox: Sandbox, clock: Clock) -> None:
+    hangs = Fault("hangs", "SMTP says nothing", needs=("starttls",), smtp=LegFault(connect="silent"))
+    mailbox, _ = make_sandbox_mailbox(sandbox, hangs)
+    check_mailboxes([mailbox.pk], Source.CHECK, short(sandbox, clock))
+    assert list(Failure.objects.filter(mailbox=mailbox).values_list("leg", flat=True)) == ["smtp"]
+
+
+@pytest.mark.parametrize("code", ["\x00X", " ", "PmSecretXyz", "A" * 300])
+def test_s1_a_servers_code_is_as_hostile_as_its_text(sandbox: Sandbox, clock: Clock, code: str) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox)
+    code = account.password if code == "PmSecretXyz" else code
+    sandbox.set_fault(account.address, Fault("hostile", "", imap=LegFault(auth="{tag} NO [" + code + "] no")))
+    good, _ = make_sandbox_mailbox(sandbox)
+    check_mailboxes([mailbox.pk, good.pk], Source.CHECK, make_outgoing(sandbox, clock))
+    assert status_of(good)[0] == "connected"
+    assert Failure.objects.filter(mailbox=mailbox).count() == 1
+
+
+def test_one_answer_that_cannot_be_stored_takes_no_other_with_it(
+    sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, _ = make_sandbox_mailbox(sandbox)
+    good, _ = make_sandbox_mailbox(sandbox)
+    real = record
+
+    def picky(evidence: Any, *, now: Any) -> Any:
+        items = list(evidence)
+        if any(item.mailbox_id == bad.pk for item in items):
+            raise DataError("not storable")
+        return real(items, now=now)
+
+    monkeypatch.setattr(due, "record", picky)
+    check_mailboxes([bad.pk, good.pk], Source.CHECK, make_outgoing(sandbox, clock))
+    assert (status_of(good)[0], status_of(bad)[0]) == ("connected", "unverified")

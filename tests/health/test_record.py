@@ -14,10 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from mailboxes.health import record as record_module
 from mailboxes.health.record import record
 from mailboxes.health.snapshots import load
-from mailboxes.models import CheckState, Failure, Mailbox, OAuthClient, StaffAlarm, StatusChange
+from mailboxes.models import CheckState, Credential, Failure, Mailbox, OAuthClient, StaffAlarm, StatusChange
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
+from mailboxes.reconnect.settings import save
 from mailboxes.states import PauseReason, Source, Status, needs_reconnect
-from mailboxes.wire.values import Leg
+from mailboxes.wire.values import Leg, Stage
 from tests.make import (
     BAD_CERTIFICATE,
     BAD_CLIENT,
@@ -27,6 +28,7 @@ from tests.make import (
     START,
     TENANT_OFF,
     TIMED_OUT,
+    UNREADABLE,
     evidence,
     make_mailbox,
     secret,
@@ -256,3 +258,92 @@ def test_a_passing_check_adds_no_row() -> None:
     record([evidence(mailbox, leg, at=later(minutes=60)) for leg in (Leg.SMTP, Leg.IMAP)], now=later(minutes=60))
     assert (Failure.objects.count(), StatusChange.objects.count()) == before
     assert CheckState.objects.get(mailbox=mailbox).last_check_at == later(minutes=60)
+
+
+def due_of(mailbox: Mailbox) -> Any:
+    return state_of(mailbox).next_check_at
+
+
+@pytest.mark.parametrize("failure", [DAILY_LIMIT, BAD_CLIENT])
+def test_a_failure_that_moves_no_status_does_not_make_a_mailbox_due_at_once(failure: Any) -> None:
+    mailbox = with_grant()
+    at = later(minutes=61)
+    leg = Leg.OAUTH if failure is BAD_CLIENT else Leg.SMTP
+    record([evidence(mailbox, leg, failure, at=at)], now=at)
+    mailbox.refresh_from_db()
+    assert mailbox.status == "connected"
+    assert due_of(mailbox) >= at + timedelta(minutes=60)
+
+
+def test_a_refusal_at_the_greeting_stops_work_whatever_it_speaks_of() -> None:
+    mailbox = healthy()
+    at = later(minutes=1)
+    listed = (Stage.GREETING, "554 5.7.1", "554 5.7.1 Your IP has a poor reputation")
+    record([evidence(mailbox, Leg.SMTP, listed, at=at)], now=at)
+    mailbox.refresh_from_db()
+    assert (mailbox.status, mailbox.needs_reconnect) == ("suspect", False)
+
+
+def test_h4_a_refused_password_on_one_leg_keeps_the_tenants_probe_from_trying_it() -> None:
+    mailbox = healthy(tenant="acme.test")
+    at = later(minutes=1)
+    both = [evidence(mailbox, Leg.SMTP, TENANT_OFF, at=at), evidence(mailbox, Leg.IMAP, IMAP_REFUSED, at=at)]
+    record(both, now=at)
+    assert due_of(mailbox) is None
+
+
+def test_h6_a_passing_fault_on_the_other_leg_adds_no_login_while_unsure() -> None:
+    mailbox = healthy()
+    at = later(minutes=1)
+    both = [evidence(mailbox, Leg.SMTP, TIMED_OUT, at=at), evidence(mailbox, Leg.IMAP, UNREADABLE, at=at)]
+    record(both, now=at)
+    assert due_of(mailbox) == at + timedelta(minutes=15)
+
+
+def test_a_success_that_was_seen_before_the_failure_does_not_clear_it() -> None:
+    mailbox = healthy()
+    refused = evidence(mailbox, Leg.IMAP, IMAP_REFUSED, at=later(minutes=2))
+    record([refused], now=later(minutes=2))
+    record([evidence(mailbox, Leg.IMAP, at=later(minutes=1))], now=later(minutes=3))
+    mailbox.refresh_from_db()
+    assert mailbox.status == "needs_reauth"
+
+
+def change(mailbox: Mailbox, at: Any, **values: Any) -> Mailbox:
+    for name, value in values.items():
+        setattr(mailbox, name, value)
+    save(mailbox, changed=list(values), password=None, acting_user=None, now=at)
+    return Mailbox.objects.get(pk=mailbox.pk)
+
+
+def test_h7_a_check_of_the_old_settings_does_not_overrule_the_new_ones() -> None:
+    mailbox = healthy()
+    late = evidence(mailbox, Leg.IMAP, IMAP_REFUSED, at=later(minutes=3), begun=later(minutes=1))
+    good = evidence(mailbox, Leg.SMTP, at=later(minutes=3), begun=later(minutes=1))
+    change(mailbox, later(minutes=2), imap_username="right")
+    record([late, good], now=later(minutes=3))
+    mailbox.refresh_from_db()
+    assert (mailbox.status, due_of(mailbox)) == ("unverified", later(minutes=2))
+
+
+def test_a_corrected_address_is_checked_at_once() -> None:
+    mailbox = healthy(address="anna@exmaple.test")
+    record([evidence(mailbox, Leg.IMAP, IMAP_REFUSED, at=later(minutes=1))], now=later(minutes=1))
+    mailbox = change(Mailbox.objects.get(pk=mailbox.pk), later(minutes=2), address="anna@example.test")
+    assert (mailbox.status, mailbox.tenant, due_of(mailbox)) == ("unverified", "example.test", later(minutes=2))
+
+
+def test_h10_a_probe_whose_settings_change_hands_its_tenant_on() -> None:
+    tenant = [healthy(tenant="acme.test") for _ in range(2)]
+    at = later(minutes=1)
+    record([evidence(one, Leg.SMTP, TENANT_OFF, at=at) for one in tenant], now=at)
+    change(Mailbox.objects.get(pk=tenant[0].pk), later(minutes=2), smtp_username="other")
+    assert due_of(tenant[1]) == later(minutes=2)
+
+
+def test_an_imap_password_alone_keeps_the_other_one() -> None:
+    mailbox = healthy()
+    before = mailbox.credential.password
+    replace(mailbox, Password(None, secret()), acting_user=None, now=later(minutes=1))
+    credential = Credential.objects.get(mailbox=mailbox)
+    assert credential.password == before and credential.imap_password

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -140,3 +141,37 @@ def test_old_asked_checks_are_pruned() -> None:
     mailbox.asked_checks.update(done_at=timezone.now() - timedelta(days=31))
     tasks.prune()
     assert not mailbox.asked_checks.exists()
+
+
+def test_a_bell_whose_worker_was_killed_does_not_silence_the_next() -> None:
+    asked.ask([make_mailbox().pk], acting_user=None, now=timezone.now())
+    for _tick in range(2):
+        worker.ring(timezone.now())
+    OrmQ.objects.update(lock=timezone.now() + timedelta(seconds=300))  # all taken now, by workers that then die
+    assert worker.ring(timezone.now() + timedelta(seconds=60)) == []
+    rung = worker.ring(timezone.now() + timedelta(seconds=110))
+    assert worker.CHECK_ASKED in rung and worker.BEAT in rung
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="whose group it is is read from /proc, which is Linux's")
+def test_a_cluster_left_behind_by_a_killed_supervisor_is_ended(tmp_path: Path) -> None:
+    record = tmp_path / "worker.pid"
+    orphan, heir = worker.Cluster(SLEEPER, record), worker.Cluster(SLEEPER, record)
+    orphan.start()
+    heir.start()
+    assert orphan._process is not None and orphan._process.wait(5) == -signal.SIGKILL
+    assert heir.is_running and record.read_text() == str(heir.pid)
+    heir.stop(grace_s=5)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="whose group it is is read from /proc, which is Linux's")
+def test_a_number_that_is_another_programs_by_now_is_left_alone(tmp_path: Path) -> None:
+    record = tmp_path / "worker.pid"
+    other = worker.Cluster([sys.executable, "-c", "import time; time.sleep(601)"])
+    other.start()
+    record.write_text(str(other.pid))
+    mine = worker.Cluster(SLEEPER, record)
+    mine.start()
+    assert other.is_running
+    mine.stop(grace_s=5)
+    other.stop(grace_s=5)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models.functions import Lower
 from rich.console import Console
 from rich.progress import track
 
@@ -38,7 +40,7 @@ class Command(BaseCommand):
                 for row in _check(batch):
                     self.stdout.write(json.dumps(row))
             return
-        shown = track(list(batches), description="Checking", console=Console(stderr=True))
+        shown = track(batches, total=None, description="Checking", console=Console(stderr=True))
         self._print([row for batch in shown for row in _check(batch)])
 
     def _batches(self, options: dict[str, Any]) -> Iterator[tuple[list[int], Source]]:
@@ -68,7 +70,8 @@ def _everything() -> list[int]:
 
 def _by_address(addresses: Sequence[str]) -> list[int]:
     wanted = {address.lower() for address in addresses}
-    found = Mailbox.objects.filter(address__in=wanted | set(addresses)).values_list("id", "address")
+    lower = Mailbox.objects.annotate(lower=Lower("address"))
+    found = list(lower.filter(lower__in=wanted).values_list("id", "address"))
     missing = wanted - {address.lower() for _id, address in found}
     if missing:
         raise CommandError(f"No mailbox with the address {', '.join(sorted(missing))}.")
@@ -83,16 +86,18 @@ def _cut(ids: Sequence[int]) -> Iterator[tuple[list[int], Source]]:
 def _check(batch: tuple[list[int], Source]) -> Iterator[dict[str, Any]]:
     ids, source = batch
     checked = {one.subject.mailbox_id: one for one in check_mailboxes(ids, source, from_settings())}
-    rows = Mailbox.objects.filter(id__in=checked).order_by("address")
-    return (_row(mailbox, checked[mailbox.pk]) for mailbox in rows)
+    rows = Mailbox.objects.filter(id__in=ids).order_by("address")
+    return (_row(mailbox, checked.get(mailbox.pk)) for mailbox in rows)
 
 
-def _row(mailbox: Mailbox, checked: Checked) -> dict[str, Any]:
+def _row(mailbox: Mailbox, checked: Checked | None) -> dict[str, Any]:
+    """A mailbox that could not be checked (no usable credential, no time left) has no legs."""
+    took = checked.observed_at - checked.begun_at if checked else timedelta(0)
     return {
         "address": mailbox.address,
         "status": mailbox.status,
-        "legs": {report.leg.value: report.ok for report in checked.reports},
+        "legs": {report.leg.value: report.ok for report in checked.reports} if checked else {},
         "category": mailbox.category,
         "actor": mailbox.actor,
-        "duration_ms": round((checked.observed_at - checked.begun_at).total_seconds() * 1000),
+        "duration_ms": round(took.total_seconds() * 1000),
     }

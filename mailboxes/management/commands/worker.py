@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
@@ -21,4 +23,6 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         call_command("sync_schedules")
         self.stdout.write("Worker started. Stop with Ctrl-C.")
-        run(Cluster(), stopping=stop.is_set, wait=stop.wait)
+        record = Path(settings.DATA_DIR) / f"worker-{settings.Q_CLUSTER['name']}.pid"
+        record.parent.mkdir(parents=True, exist_ok=True)
+        run(Cluster(record=record), stopping=stop.is_set, wait=stop.wait)
