@@ -40,6 +40,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

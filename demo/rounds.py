@@ -22,7 +22,7 @@ from mailboxes.wire.values import Limits
 
 # H5 confirms after 10 minutes, H6 after 120; the seconds between see that what falls due in a round is past it.
 ROUNDS = tuple(timedelta(minutes=minute, seconds=10 * at) for at, minute in enumerate((0, 1, 2, 5, 10, 15, 60, 120)))
-LIMITS = Limits(dns_s=2.0, connect_s=2.0, command_s=1.5, total_s=10.0)
+LIMITS = Limits(dns_s=3.0, connect_s=3.0, command_s=2.5, total_s=12.0)
 MOST_BATCHES = 10
 
 

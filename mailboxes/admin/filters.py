@@ -19,11 +19,11 @@ from mailboxes.providers.presets import names
 class NeedsReconnectFilter(SimpleListFilter):
     """H3, and beside it the settings faults, counted apart (H16)."""
 
-    title = "needs"
+    title = "Needs Reconnect"
     parameter_name = "needs"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, str]]:
-        return (("reconnect", "Reconnect"), ("settings", "Check settings"), ("nothing", "Nothing"))
+        return (("reconnect", "Yes"), ("settings", "No, check settings"), ("nothing", "No"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Mailbox]) -> QuerySet[Mailbox]:
         assert isinstance(queryset, MailboxQuerySet)

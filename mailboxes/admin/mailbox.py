@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from mailboxes.admin import deeds, page
 from mailboxes.admin.badges import ago, badge, cause_words, provider_name
@@ -33,12 +34,15 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
     list_display = ("state", "address", "cause", "actor_words", "since", "provider_words", "workspace", "last_check")
     list_display_links = ("address",)
     list_filter = (
-        NeedsReconnectFilter, "status", CauseFilter, ActorFilter, ProviderFilter, HeldFilter, "workspace",
+        NeedsReconnectFilter, "status", CauseFilter, ActorFilter, ProviderFilter, HeldFilter,
+        ("workspace", AutocompleteSelectFilter),
     )  # fmt: skip
     list_select_related = ("workspace", "check_state")
     list_per_page = 50
+    list_filter_submit = True
     list_fullwidth = True
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # counting each choice would scan the table
     search_fields = ("address",)
     search_help_text = "The beginning of an address, or a domain as in @example.com"
     ordering = ("-needs_reconnect", "-status_since", "address")

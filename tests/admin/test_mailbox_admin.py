@@ -70,6 +70,13 @@ def test_a1_filters_and_search(support_client: Client, query: str, found: str) -
     assert [name for name in ("broken", "working") if f"{name}@" in shown] == found.split()
 
 
+def test_a1_the_filter_of_workspaces_does_not_list_them_all(support_client: Client) -> None:
+    mine, other = working(), working()
+    shown = text(support_client, f"{LIST}?workspace__id__exact={mine.workspace_id}")
+    assert mine.address in shown and other.address not in shown
+    assert other.workspace.name not in text(support_client, f"{LIST}?q=nothing-like-it")
+
+
 def test_a1_settings_faults_are_counted_apart(support_client: Client) -> None:
     mailbox = working()
     for minute in (1, 12):
