@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 
@@ -53,6 +54,7 @@ _ERRNO = {
 _WRAPPER = re.compile(
     r"the smtp server requires a secure connection or the client (?:was|is) not authenticated\.?", re.IGNORECASE
 )
+_CODED_JSON = re.compile(r"\beyJ[A-Za-z0-9+/]{20,}={0,2}")
 _BYTES = re.compile(r"(?:\\x[0-9a-f]{2}){2,}")
 _HIGH_LATIN = re.compile(r"[\u00a1-\u00ff]{4,}")
 
@@ -113,9 +115,17 @@ def _guess_leg(code: str, text: str, *, oauth: bool) -> str:
 
 
 def readable(text: str) -> str:
-    """Chinese replies that came as escaped or mis-decoded GBK bytes, made readable; all else as it was."""
+    """Base64 JSON (XOAUTH2's challenge) and Chinese that came as escaped or mis-decoded GBK bytes, made readable."""
+    text = _CODED_JSON.sub(lambda run: _decoded(run.group()), text)
     text = _BYTES.sub(lambda run: _gbk(bytes.fromhex(run.group().replace("\\x", "")), run.group()), text)
     return _HIGH_LATIN.sub(lambda run: _gbk(run.group().encode("latin-1"), run.group()), text)
+
+
+def _decoded(coded: str) -> str:
+    try:
+        return base64.b64decode(coded + "=" * (-len(coded) % 4)).decode()
+    except ValueError:
+        return coded
 
 
 def _gbk(raw: bytes, fallback: str) -> str:
