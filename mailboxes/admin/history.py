@@ -31,9 +31,14 @@ class ReadOnlyAdmin(ModelAdmin[Any]):
 
 @admin.register(StaffAlarm)
 class StaffAlarmAdmin(ReadOnlyAdmin):
-    list_display = ("key", "text", "times_seen", "opened_at", "closed_at")
+    list_display = ("key", "fault", "times_seen", "opened_at", "closed_at")
     list_filter = (("closed_at", admin.EmptyFieldListFilter),)
     actions = ("close",)
+
+    @admin.display(description="fault", ordering="kind")
+    def fault(self, obj: StaffAlarm) -> str:
+        """In short; the whole text stands on the alarm's page and on the first page."""
+        return obj.kind.replace("_", " ").capitalize()
 
     def has_close_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("mailboxes.change_staffalarm")

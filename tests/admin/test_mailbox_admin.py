@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from mailboxes.health import asked
 from mailboxes.health.record import record
-from mailboxes.models import AskedCheck, AuditEntry, CheckState, Credential, Mailbox, StatusChange
+from mailboxes.models import AskedCheck, AuditEntry, CheckState, Credential, Mailbox, StaffAlarm, StatusChange
 from mailboxes.wire.values import Leg
 from tests.make import BAD_CERTIFICATE, IMAP_REFUSED, REFUSED, START, evidence, make_mailbox, make_workspace, secret
 from tests.secrets import leaks
@@ -201,6 +201,15 @@ def test_a3_a_viewer_is_offered_no_action(db: None) -> None:
     client.post(LIST, {"action": "check_now", "_selected_action": [mailbox.pk]})
     assert not AskedCheck.objects.exists()
     assert "Check now" not in text(client, page(mailbox))
+
+
+def test_h9_an_alarm_is_listed_and_closed(support_client: Client) -> None:
+    alarm = StaffAlarm.objects.create(kind="oauth_client_misconfigured", key="ours", text="expired")
+    place = "/admin/mailboxes/staffalarm/"
+    assert "Oauth client misconfigured" in text(support_client, place)
+    support_client.post(place, {"action": "close", "_selected_action": [alarm.pk]})
+    alarm.refresh_from_db()
+    assert alarm.closed_at is not None
 
 
 def test_nobody_comes_in_without_signing_in(client: Client) -> None:
