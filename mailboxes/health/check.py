@@ -82,10 +82,9 @@ class _Batch:
 
     def begin(self, subjects: Sequence[Subject]) -> None:
         now = self._outgoing.clock()
-        stale = [subject for subject in subjects if subject.grant and tokens.is_stale(subject.grant, now)]
-        self._refresh(stale)
+        self._refresh([subject for subject in subjects if subject.grant and tokens.is_stale(subject.grant, now)])
         for subject in subjects:
-            if subject not in stale:
+            if subject.grant is None or not tokens.is_stale(subject.grant, now):
                 self._check(subject, subject.grant.access_token if subject.grant else "", _CACHED)
 
     def take(self, subject: Subject, done: _Done) -> Checked | None:

@@ -71,13 +71,11 @@ def _take(subjects: Iterable[Subject], lease: str, now: datetime) -> set[int]:
     """Lease the grants that are as they were read; one refreshed meanwhile has another expiry."""
     wanted = {subject.mailbox_id: subject for subject in subjects if subject.grant}
     free = Q(refresh_lease_until__isnull=True) | Q(refresh_lease_until__lte=now)
-    rows = Credential.objects.filter(free, mailbox_id__in=wanted)
-    rows.update(refresh_lease=lease, refresh_lease_until=now + LEASE)
-    held = Credential.objects.filter(refresh_lease=lease).values_list("mailbox_id", "version", "access_expires_at")
+    rows = Credential.objects.filter(mailbox_id__in=wanted)
+    rows.filter(free).update(refresh_lease=lease, refresh_lease_until=now + LEASE)
+    held = rows.filter(refresh_lease=lease).values_list("mailbox_id", "version", "access_expires_at")
     mine = {key for key, version, expires in held if _as_read(wanted[key], version, expires)}
-    Credential.objects.filter(refresh_lease=lease).exclude(mailbox_id__in=mine).update(
-        refresh_lease="", refresh_lease_until=None
-    )
+    rows.filter(refresh_lease=lease).exclude(mailbox_id__in=mine).update(refresh_lease="", refresh_lease_until=None)
     return mine
 
 

@@ -156,6 +156,15 @@ def test_h11_a_grant_refreshed_meanwhile_is_not_refreshed_again(sandbox: Sandbox
     assert account.seen["refreshes"] == 1
 
 
+def test_h11_a_second_grant_is_leased_while_the_first_is_under_way(sandbox: Sandbox, clock: Clock) -> None:
+    ids = [make_sandbox_mailbox(sandbox, OAUTH)[0].pk for _ in range(2)]
+    first, second = load(ids, clock.now)
+    lease = tokens.Lease(make_outgoing(sandbox, clock))
+    assert (lease.take([first]), lease.take([second])) == ([first], [second])
+    for subject in (first, second):
+        assert lease.give_back(subject, asyncio.run(lease.refresh(subject)))
+
+
 def test_h11_a_grant_replaced_during_a_refresh_is_not_overwritten(sandbox: Sandbox, clock: Clock) -> None:
     mailbox, _account = make_sandbox_mailbox(sandbox, OAUTH)
     (subject,) = load([mailbox.pk], clock.now)
