@@ -41,7 +41,7 @@ _OAUTH_ERRORS = (
 )
 _OAUTH_ERROR = re.compile(r"(?<![a-z_])(" + "|".join(_OAUTH_ERRORS) + r")(?![a-z_])")
 _OAUTH_FIELD = re.compile(r"error[\"']?\s*[:=]\s*[\"']?(" + "|".join(_OAUTH_ERRORS) + r")(?![a-z_])", re.IGNORECASE)
-_AADSTS = re.compile(r"AADSTS(\d{4,8})")
+_AADSTS = re.compile(r"(?:AADSTS|[Ee]rror [Cc]ode: )(\d{4,8})")
 _HTTP = re.compile(r"(?i)(?:http(?:/[\d.]+)?|error|status(?:[ _]?code)?|response|request failed)\W{1,12}([345]\d\d)\b")
 _ERRNO = {
     "111": "econnrefused", "61": "econnrefused", "10061": "econnrefused",
