@@ -19,13 +19,13 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
-from django.db.models import Q
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
-from mailboxes.models import AskedCheck, CheckState, Heartbeat
+from mailboxes.health import asked
+from mailboxes.models import CheckState, Heartbeat
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def ring(now: datetime) -> list[str]:
     """Queue a bell for each kind of work that waits."""
     queued = [task.func() for task in OrmQ.objects.filter(key=settings.Q_CLUSTER["name"]) if not _was_killed(task, now)]
     bells = [] if BEAT in queued else [BEAT]
-    if CHECK_ASKED not in queued and _asked_waits(now):
+    if CHECK_ASKED not in queued and asked.waiting(now).exists():
         bells.append(CHECK_ASKED)
     if queued.count(CHECK_DUE) < settings.Q_CLUSTER["workers"] - KEPT_FREE and _is_due(now):
         bells.append(CHECK_DUE)
@@ -164,8 +164,3 @@ def _was_killed(task: OrmQ, now: datetime) -> bool:
 
 def _is_due(now: datetime) -> bool:
     return CheckState.objects.filter(next_check_at__lte=now).exists()
-
-
-def _asked_waits(now: datetime) -> bool:
-    free = Q(claimed_until__isnull=True) | Q(claimed_until__lte=now)
-    return AskedCheck.objects.filter(free, done_at__isnull=True).exists()

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from mailboxes.health.check import Checked
 from mailboxes.health.due import check_mailboxes
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.models import AskedCheck, AuditEntry, Mailbox
+from mailboxes.models.sets import update_rows
 from mailboxes.states import Source
 
 LEASE = timedelta(minutes=2)
@@ -40,14 +41,19 @@ def _ask(ids: list[int], user_id: int | None, now: datetime) -> int:
     return len(new)
 
 
+def waiting(now: datetime) -> QuerySet[AskedCheck]:
+    """Open asked checks that no worker has leased."""
+    free = Q(claimed_until__isnull=True) | Q(claimed_until__lte=now)
+    return AskedCheck.objects.filter(free, done_at__isnull=True)
+
+
 @transaction.atomic
 def claim(limit: int, now: datetime) -> dict[int, int]:
     """Lease up to `limit` open asked checks, the oldest first: mailbox id to row id.
 
     One that was begun three times and never ended is closed: it must not stop the others.
     """
-    free = Q(claimed_until__isnull=True) | Q(claimed_until__lte=now)
-    rows = AskedCheck.objects.filter(free, done_at__isnull=True)
+    rows = waiting(now)
     rows.filter(starts__gte=MOST_STARTS).update(done_at=now, note="The check was begun three times and never ended.")
     leased = rows.select_for_update(skip_locked=True).order_by("asked_at").values_list("id", "mailbox_id")[:limit]
     claimed = {mailbox_id: row_id for row_id, mailbox_id in leased}
@@ -73,10 +79,10 @@ def _keep(rows: Sequence[tuple[int, Checked]], now: datetime) -> None:
         Mailbox.objects.filter(id__in=[one.subject.mailbox_id for _row, one in rows]).values_list("id", "status")
     )
     kept = [
-        AskedCheck(id=row, done_at=now, status=statuses.get(one.subject.mailbox_id, ""), legs=_legs(one))
+        {"pk": row, "done_at": now, "status": statuses.get(one.subject.mailbox_id, ""), "legs": _legs(one)}
         for row, one in rows
     ]
-    AskedCheck.objects.bulk_update(kept, ["done_at", "status", "legs"])
+    update_rows(AskedCheck, kept)
 
 
 def _legs(checked: Checked) -> list[dict[str, object]]:

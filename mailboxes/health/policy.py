@@ -35,7 +35,6 @@ _PAUSE = {
     Category.TENANT_SMTP_DISABLED: PauseReason.TENANT_SMTP_DISABLED,
     Category.PROVIDER_BLOCK: PauseReason.PROVIDER_BLOCK,
 }
-_AUTH_COURSES = frozenset({Course.REFUSAL})
 _AT_LOGIN = frozenset({"auth", "token"})
 # Worst last.
 _ORDER = (Status.CONNECTED, Status.UNVERIFIED, Status.SUSPECT, Status.ERROR, Status.NEEDS_REAUTH)
@@ -85,6 +84,11 @@ class Standing:
     cause: Cause = Cause()
     auth_failure_open: bool = False
     settings_fault: bool = False
+
+    @property
+    def state(self) -> tuple[Status, PauseReason]:
+        """What a status change is a change of."""
+        return self.status, self.pause_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,7 @@ def standing(
         status=status,
         pause_reason=_pause_reason(status, state, now, provider_family, policy or Policy()),
         cause=_cause(worst, state),
-        auth_failure_open=any(leg.course in _AUTH_COURSES for leg in legs.values()),
+        auth_failure_open=any(leg.course is Course.REFUSAL for leg in legs.values()),
         settings_fault=status is Status.ERROR and state.course is Course.SETTINGS,
     )
 

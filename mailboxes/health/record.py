@@ -129,6 +129,6 @@ def _failure(filed: Filed) -> Failure:
 
 
 def _outcome(decision: Decision) -> Outcome:
-    before, after = decision.snapshot.standing, decision.standing
-    changed = (before.status, before.pause_reason) != (after.status, after.pause_reason)
+    after = decision.standing
+    changed = decision.snapshot.standing.state != after.state
     return Outcome(decision.snapshot.id, after.status, after.pause_reason, changed)

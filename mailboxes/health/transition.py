@@ -28,8 +28,7 @@ class Move:
     @property
     def is_change(self) -> bool:
         """True where status or pause reason changes."""
-        before, after = self.before, self.after
-        return (before.status, before.pause_reason) != (after.status, after.pause_reason)
+        return self.before.state != self.after.state
 
 
 def apply_moves(moves: Sequence[Move], now: datetime) -> set[int]:

@@ -68,15 +68,19 @@ def names() -> list[tuple[str, str]]:
 
 
 @cache
-def _presets() -> dict[str, Preset]:
+def _rows() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads(_FILE.read_text(encoding="utf-8"))
-    return {row["id"]: _preset(row) for row in rows}
+    return rows
+
+
+@cache
+def _presets() -> dict[str, Preset]:
+    return {row["id"]: _preset(row) for row in _rows()}
 
 
 @cache
 def _domains() -> dict[str, str]:
-    rows: list[dict[str, Any]] = json.loads(_FILE.read_text(encoding="utf-8"))
-    return {domain: row["id"] for row in rows for domain in row["domains"]}
+    return {domain: row["id"] for row in _rows() for domain in row["domains"]}
 
 
 def _preset(row: dict[str, Any]) -> Preset:

@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -145,16 +145,6 @@ class Pool(Generic[KeyT, ResultT]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)
-
-
-def stream(
-    jobs: Sequence[Job[KeyT, ResultT]], bounds: Bounds, start_by: float = math.inf
-) -> Iterator[tuple[KeyT, ResultT]]:
-    """Run these jobs in a pool; yield each result as it comes."""
-    with Pool[KeyT, ResultT](bounds, start_by) as pool:
-        for job in jobs:
-            pool.add(job)
-        yield from (found for found in pool.results() if found is not None)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

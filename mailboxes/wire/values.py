@@ -147,7 +147,7 @@ class Target:
 
 
 class WireFault(Exception):
-    """A leg ended here: the stage, a code and the cleaned words. Never carries a secret."""
+    """A leg ended here: the stage, a code and the words as they came. `Recorder.failed` cleans both on the way out."""
 
     def __init__(self, stage: Stage, code: str, text: str) -> None:
         super().__init__(f"{stage}: {code} {text}")

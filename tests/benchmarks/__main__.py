@@ -22,8 +22,9 @@ from typing import Any
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector, tls_context
-from mailboxes.wire.runner import Bounds, Job, check, stream
+from mailboxes.wire.runner import Bounds, Job, check
 from mailboxes.wire.values import Endpoint, LegTarget, Limits, Login, Security, Target
+from tests.pool import stream
 
 CHECKS = 100
 ROUNDS = 5

@@ -16,7 +16,7 @@ from mailboxes.sandbox.faults import NO_FAULT, Fault, faults
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
-from mailboxes.wire.runner import Bounds, Job, check, stream
+from mailboxes.wire.runner import Bounds, Job, check
 from mailboxes.wire.values import (
     Endpoint,
     LegTarget,
@@ -30,6 +30,7 @@ from mailboxes.wire.values import (
     Target,
 )
 from tests.make import FAST, make_account
+from tests.pool import stream
 from tests.secrets import leaks
 
 AT_THE_TOKEN = [fault for fault in faults().values() if fault.token]

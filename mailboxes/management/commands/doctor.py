@@ -53,13 +53,14 @@ class Command(BaseCommand):
 
 
 def _settings() -> Iterator[Finding]:
-    for found in run_checks():
+    messages = run_checks()
+    for found in messages:
         yield (
             "settings",
             "fail" if found.level >= ERROR else "warn",
             f"{found.id} {found.msg} {found.hint or ''}".strip(),
         )
-    if not run_checks():
+    if not messages:
         yield "settings", "ok", "all system checks pass"
 
 
