@@ -42,6 +42,7 @@ class Sandbox:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
         self._listening: dict[tuple[str, str], asyncio.Server] = {}
+        self._held: dict[tuple[str, str], socket.socket] = {}
         self._token_server: asyncio.Server | None = None
         self._dns: asyncio.DatagramTransport | None = None
         self.dns_port = self.token_port = 0
@@ -123,6 +124,8 @@ class Sandbox:
         servers = [*self._listening.values(), *filter(None, [self._token_server])]
         for server in servers:
             server.close()
+        for held in self._held.values():
+            held.close()
         if self._dns is not None:
             self._dns.close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -149,9 +152,12 @@ class Sandbox:
             if fault.connect == "refuse" and running is not None:
                 running.close()
                 del self._listening[account.address, leg]
+                self._held[account.address, leg] = _bound(place.port)
             elif fault.connect != "refuse" and running is None:
-                handler = self._handler(account, leg)
-                self._listening[account.address, leg] = await asyncio.start_server(handler, sock=_bound(place.port))
+                held = self._held.pop((account.address, leg))
+                self._listening[account.address, leg] = await asyncio.start_server(
+                    self._handler(account, leg), sock=held
+                )
 
     def _handler(self, account: Account, leg: str) -> Handler:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from email.message import EmailMessage
 
 import aiosmtplib
@@ -81,3 +82,10 @@ def test_a_refused_port_listens_again_when_the_fault_is_gone(sandbox: Sandbox) -
         asyncio.run(connect())
     sandbox.set_fault(account.address, faults()["wrong-password"])
     asyncio.run(connect())
+
+
+def test_a_refused_port_is_kept_from_others(sandbox: Sandbox) -> None:
+    account = make_account(sandbox, faults()["refused"])
+    assert account.smtp is not None
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", account.smtp.port))
