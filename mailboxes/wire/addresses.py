@@ -15,14 +15,18 @@ TOKEN_PORTS = frozenset({443})
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Ranges that is_global lets through on Python 3.11 (FACTS D2), and those that carry another address inside.
+# Ranges that some Python's is_global lets through (FACTS D2; IANA's special-purpose registries, read 2026).
 _REFUSED = tuple(
     ipaddress.ip_network(net)
-    for net in ("192.0.0.0/24", "64:ff9b:1::/48", "169.254.0.0/16", "100.64.0.0/10", "fd00::/8", "fec0::/10")
-)
+    for net in (
+        "0.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "192.0.0.0/24", "192.88.99.0/24",
+        "2001:2::/48", "2001:10::/28", "2001:20::/28", "2001:db8::/32", "3fff::/20",
+    )
+)  # fmt: skip
+_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that IANA has given out for the public internet
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_COMPATIBLE = ipaddress.IPv6Network("::/96")
-_LABEL = re.compile(r"^(?!-)[a-z0-9_-]{1,63}(?<!-)$")
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})  # RFC 5214: the interface id's first half, before an IPv4 address
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
 class Refused(ValueError):
@@ -53,14 +57,14 @@ class AddressPolicy:
         if any(address in network for network in self.allowed_networks):
             return address
         for inner in _with_inner(address):
-            if not inner.is_global or inner.is_multicast or any(inner in net for net in _REFUSED):
+            if not _is_public(inner):
                 raise Refused(f"address {text} is not a public address")
         return address
 
 
 def normal_host(host: str) -> str:
     """Return the host name in lower-case ASCII (IDNA), or raise Refused: no literal address, port or user."""
-    name = host.strip().lower()
+    name = host.strip(" ").lower()
     if _is_literal(name):
         raise Refused(f"host {host!r} is an address: type the server's name")
     try:
@@ -68,7 +72,7 @@ def normal_host(host: str) -> str:
     except idna.IDNAError:
         raise Refused(f"host {host!r} is not a valid host name") from None
     labels = ascii_name.split(".")
-    if len(ascii_name) > 253 or len(labels) < 2 or not all(_LABEL.match(label) for label in labels):
+    if len(ascii_name) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
         raise Refused(f"host {host!r} is not a valid host name: type it as in smtp.example.com")
     if labels[-1].isdigit() or labels[-1].startswith("0x"):
         raise Refused(f"host {host!r} is an address: type the server's name")
@@ -95,9 +99,15 @@ def _with_inner(address: Address) -> Iterator[Address]:
         yield address
 
 
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address not in _UNICAST:
+        return False
+    return address.is_global and not address.is_multicast and not any(address in net for net in _REFUSED)
+
+
 def _carried(address: ipaddress.IPv6Address) -> list[Address]:
     inner: list[Address | None] = [address.ipv4_mapped, address.sixtofour]
     inner += list(address.teredo or ())
-    if address in _NAT64 or address in _COMPATIBLE:
+    if address in _NAT64 or (int(address) >> 32 & 0xFFFFFFFF) in _ISATAP:
         inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return [carried for carried in inner if carried is not None]

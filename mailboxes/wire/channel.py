@@ -77,9 +77,14 @@ class Channel(asyncio.Protocol):
         """Upgrade to TLS, verifying the certificate for `host`. Raises ssl.SSLError, OSError or TimeoutError."""
         assert self._transport is not None
         loop = asyncio.get_running_loop()
-        upgraded = await loop.start_tls(
-            self._transport, self, context, server_hostname=host, ssl_handshake_timeout=timeout_s
-        )
+        try:
+            upgraded = await loop.start_tls(
+                self._transport, self, context, server_hostname=host, ssl_handshake_timeout=timeout_s
+            )
+        except ConnectionAbortedError as error:
+            if error.errno is None:  # how asyncio says that it waited long enough
+                raise TimeoutError from None
+            raise
         if upgraded is None:
             raise ConnectionResetError("the connection was lost during the TLS handshake")
         self._transport = upgraded

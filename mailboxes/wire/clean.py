@@ -58,5 +58,12 @@ def refuse_control(value: str, field: str) -> str:
     return value
 
 
+def refuse_path(value: str, field: str) -> str:
+    """Return an address that may stand between < and > in MAIL and RCPT, or raise BadText (RFC 5321 4.1.2)."""
+    if set(refuse_control(value, field)) & set("<> "):
+        raise BadText(f"{field} holds a space or an angle bracket: type the plain address, as in me@example.com.")
+    return value
+
+
 def _printable(line: str) -> str:
     return "".join(char if unicodedata.category(char)[0] != "C" else " " for char in line)

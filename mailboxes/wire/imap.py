@@ -58,8 +58,7 @@ class ImapSession:
             final = yield from self._login(login)
         else:
             raise WireFault(Stage.AUTH, self._refusal_code(), self._offer(offered))
-        if final.status != "OK":
-            raise WireFault(Stage.AUTH, final.codes, final.line)
+        _expect_ok(final, Stage.AUTH)
 
     def select(self, folder: str) -> Dialogue[ImapReply]:
         """Open the folder. ID is told first where the server knows it: NetEase wants it (FACTS B9)."""
@@ -67,22 +66,24 @@ class ImapSession:
         if "ID" in self.capabilities:
             yield from self._command(Stage.SELECT, b'ID ("name" "postmend")')
         *_, final = yield from self._command(Stage.SELECT, b"SELECT " + quoted(encode_folder(folder)))
-        if final.status != "OK":
-            raise WireFault(Stage.SELECT, final.codes, final.line)
+        _expect_ok(final, Stage.SELECT)
+
+    def refresh(self) -> Dialogue[ImapReply]:
+        """Have the server look for new messages: Dovecot's SEARCH finds what was there at SELECT or NOOP."""
+        *_, final = yield from self._command(Stage.READ, b"NOOP")
+        _expect_ok(final, Stage.READ)
 
     def search_message(self, message_id: str) -> Generator[Action, ImapReply, list[int]]:
         """UIDs of the messages with this Message-ID in the selected folder."""
         term = quoted(refuse_control(message_id, "Message-ID"))
         *untagged, final = yield from self._command(Stage.READ, b"UID SEARCH HEADER Message-ID " + term)
-        if final.status != "OK":
-            raise WireFault(Stage.READ, final.codes, final.line)
+        _expect_ok(final, Stage.READ)
         hits = [reply.text.split() for reply in untagged if reply.status == "SEARCH"]
         return [int(word) for words in hits for word in words if word.isdigit()]
 
     def _capability(self) -> Dialogue[ImapReply]:
         *untagged, final = yield from self._command(Stage.GREETING, b"CAPABILITY")
-        if final.status != "OK":
-            raise WireFault(Stage.GREETING, final.codes, final.line)
+        _expect_ok(final, Stage.GREETING)
         lists = [reply.text.upper().split() for reply in untagged if reply.status == "CAPABILITY"]
         self.capabilities = frozenset(word for words in lists for word in words)
 
@@ -90,8 +91,7 @@ class ImapSession:
         if "STARTTLS" not in self.capabilities:
             raise WireFault(Stage.TLS, "STARTTLS_NOT_OFFERED", "STARTTLS not supported by server")
         *_, final = yield from self._command(Stage.TLS, b"STARTTLS")
-        if final.status != "OK":
-            raise WireFault(Stage.TLS, final.codes, final.line)
+        _expect_ok(final, Stage.TLS)
         self.capabilities = frozenset()
         yield Upgrade()
 
@@ -149,20 +149,27 @@ def check(login: Login, security: Security, folder: str, message_id: str | None 
     yield from session.authenticate(login)
     yield from session.select(folder)
     if message_id is not None:
-        yield from _await_message(session, message_id)
+        yield from await_message(session, message_id)
 
 
-def _await_message(session: ImapSession, message_id: str) -> Dialogue[ImapReply]:
+def await_message(session: ImapSession, message_id: str) -> Dialogue[ImapReply]:
+    """Look for the message until it has come to the selected folder; WireFault where it does not."""
     for _look in range(ARRIVAL_LOOKS):
         if (yield from session.search_message(message_id)):
             return
         yield Pause(ARRIVAL_EVERY_S)
+        yield from session.refresh()
     raise WireFault(Stage.READ, "NOT_ARRIVED", "the test message has not arrived in the folder yet")
 
 
 def quoted(text: str) -> bytes:
     """A quoted string of RFC 3501; the caller has refused control characters."""
     return b'"' + text.replace("\\", "\\\\").replace('"', '\\"').encode() + b'"'
+
+
+def _expect_ok(final: ImapReply, stage: Stage) -> None:
+    if final.status != "OK":
+        raise WireFault(stage, final.codes, final.line)
 
 
 def _not_bye(reply: ImapReply, stage: Stage, heard: list[ImapReply]) -> ImapReply:

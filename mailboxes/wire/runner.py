@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from mailboxes.wire import imap, smtp
-from mailboxes.wire.clean import BadText, refuse_control
+from mailboxes.wire.clean import BadText, refuse_control, refuse_path
 from mailboxes.wire.connector import Connector, local_fault
 from mailboxes.wire.dialogue import Dialogue, Parser, converse
 from mailboxes.wire.imap_reply import ImapParser
@@ -205,3 +205,7 @@ def _refuse_bad_text(wanted: LegTarget, target: Target) -> None:
     refuse_control(wanted.login.secret, "password")
     refuse_control(wanted.endpoint.host, "host")
     refuse_control(target.folder, "folder")
+    if target.message is not None:
+        refuse_path(target.message.sender, "sender")
+        refuse_path(target.message.recipient, "recipient")
+        refuse_control(target.message.message_id, "Message-ID")

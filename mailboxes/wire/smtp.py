@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from mailboxes.wire import sasl
-from mailboxes.wire.clean import refuse_control
+from mailboxes.wire.clean import refuse_path
 from mailboxes.wire.dialogue import Action, Dialogue, ProtocolFault, Read, Send, Upgrade
 from mailboxes.wire.values import Limits, Login, Security, SelfMessage, Stage, WireFault
 
@@ -119,8 +119,8 @@ class SmtpSession:
 
     def submit(self, message: SelfMessage) -> Dialogue[SmtpReply]:
         """Send one message to one recipient. Positive reply to its final dot, or WireFault."""
-        sender = refuse_control(message.sender, "sender")
-        recipient = refuse_control(message.recipient, "recipient")
+        sender = refuse_path(message.sender, "sender")
+        recipient = refuse_path(message.recipient, "recipient")
         reply = yield Send(Stage.MAIL, f"MAIL FROM:<{sender}>\r\n".encode())
         _expect(reply, Stage.MAIL, reply.positive)
         reply = yield Send(Stage.RCPT, f"RCPT TO:<{recipient}>\r\n".encode())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
 import time
 
 import pytest
@@ -18,7 +16,6 @@ from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.runner import Bounds, Job, check
 from mailboxes.wire.values import (
-    Endpoint,
     LegTarget,
     Limits,
     Login,
@@ -96,16 +93,6 @@ def test_s1_no_step_repeats_the_password(sandbox: Sandbox) -> None:
     assert leaks(str(legs)) == []
 
 
-def test_s2_a_refused_port_makes_no_connection(sandbox: Sandbox) -> None:
-    touched: list[tuple[str, int]] = []
-    connector = sandbox.connector(FAST, on_connect=lambda address, port: touched.append((address, port)))
-    login = Login("me@example.test", "password")
-    wanted = Target(LegTarget(Endpoint("smtp.example.test", 25, Security.SSL), login), None)
-    (report,) = asyncio.run(check(wanted, connector))
-    assert report.failed is not None and report.failed.code == "REFUSED_BY_POLICY"
-    assert touched == []
-
-
 def test_s2_a_name_that_resolves_to_a_private_address_makes_no_connection(sandbox: Sandbox) -> None:
     wanted = target(sandbox, NO_FAULT)
     assert wanted.smtp is not None
@@ -117,48 +104,6 @@ def test_s2_a_name_that_resolves_to_a_private_address_makes_no_connection(sandbo
     (report, _imap) = asyncio.run(check(wanted, closed))
     assert report.failed is not None and "not a public address" in report.failed.text
     assert sandbox.accounts[wanted.smtp.login.username].seen["smtp connections"] == before
-
-
-@pytest.mark.parametrize("field", ["username", "secret", "folder", "host"])
-def test_s3_a_line_break_in_any_field_makes_no_connection(sandbox: Sandbox, field: str) -> None:
-    touched: list[tuple[str, int]] = []
-    connector = sandbox.connector(FAST, on_connect=lambda address, port: touched.append((address, port)))
-    parts = {"username": "me", "secret": "password", "folder": "INBOX", "host": "imap.example.test"}
-    parts[field] += "\r\nA9 LOGOUT"
-    login = Login(parts["username"], parts["secret"])
-    wanted = Target(None, LegTarget(Endpoint(parts["host"], 993, Security.SSL), login), folder=parts["folder"])
-    (report,) = asyncio.run(check(wanted, connector))
-    assert report.failed is not None and report.failed.code == "BAD_TEXT"
-    assert touched == []
-
-
-class Talker:
-    """A server that says given bytes before TLS and nothing else."""
-
-    def __init__(self, *said: bytes) -> None:
-        self.said = said
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        connection, _ = self.socket.accept()
-        for part in self.said:
-            connection.sendall(part)
-            connection.recv(4096)
-        connection.recv(4096)
-
-
-def test_s2_bytes_injected_before_the_upgrade_are_refused(sandbox: Sandbox) -> None:
-    talker = Talker(b"220 hi\r\n", b"250-x\r\n250 STARTTLS\r\n", b"220 go\r\n250 injected\r\n")
-    account = make_account(sandbox, security=Security.STARTTLS)
-    assert account.smtp is not None
-    connector = sandbox.connector(FAST)
-    policy = AddressPolicy(allowed_networks=connector.policy.allowed_networks, allowed_ports=frozenset({talker.port}))
-    open_one = Connector(resolver=connector.resolver, policy=policy, tls=connector.tls, limits=FAST)
-    place = Endpoint(account.smtp.host, talker.port, Security.STARTTLS)
-    (report,) = asyncio.run(check(Target(LegTarget(place, Login("me", "password")), None), open_one))
-    assert report.failed is not None and report.failed.code == "PLAINTEXT_BEFORE_TLS"
 
 
 def test_one_deadline_ends_a_server_that_never_answers(sandbox: Sandbox) -> None:
