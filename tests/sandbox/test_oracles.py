@@ -12,7 +12,8 @@ import pytest
 
 from mailboxes.sandbox.faults import faults
 from mailboxes.sandbox.server import Sandbox
-from tests.make import make_account
+from mailboxes.wire.values import Security
+from tests.make import make_account, secret
 
 
 def message(sender: str) -> EmailMessage:
@@ -48,6 +49,48 @@ def test_aiosmtplib_sends_and_imapclient_finds(sandbox: Sandbox) -> None:
         client.select_folder("INBOX")
         assert len(client.search(["HEADER", "Message-ID", "<oracle@example.test>"])) == 1
     assert b"\r\n.dot" in account.folders["INBOX"][0].raw
+
+
+def test_both_log_in_by_xoauth2_with_a_living_token_alone(sandbox: Sandbox) -> None:
+    account = make_account(sandbox)
+    account.access_tokens.add(token := secret())
+    assert account.smtp and account.imap
+    smtp_port, imap_port = account.smtp.port, account.imap.port
+
+    async def log_in(given: str) -> None:
+        async with smtp_client(sandbox, smtp_port) as client:
+            await client.auth_xoauth2(account.address, given)
+
+    def read(given: str) -> None:
+        context = sandbox.authority.trusting()
+        context.check_hostname = False
+        client = imapclient.IMAPClient("127.0.0.1", port=imap_port, ssl_context=context)
+        try:
+            client.oauth2_login(account.address, given)
+        finally:
+            client.shutdown()
+
+    asyncio.run(log_in(token))
+    read(token)
+    with pytest.raises(aiosmtplib.SMTPAuthenticationError):
+        asyncio.run(log_in(secret()))
+    with pytest.raises(imapclient.exceptions.LoginError):
+        read(secret())
+
+
+def test_aiosmtplib_upgrades_by_starttls(sandbox: Sandbox) -> None:
+    account = make_account(sandbox, security=Security.STARTTLS)
+    assert account.smtp is not None
+    port, context = account.smtp.port, sandbox.authority.trusting()
+    context.check_hostname = False
+
+    async def send() -> None:
+        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=True, tls_context=context) as client:
+            await client.login(account.address, account.password)
+            await client.send_message(message(account.address))
+
+    asyncio.run(send())
+    assert len(account.folders["INBOX"]) == 1
 
 
 def test_both_see_a_wrong_password(sandbox: Sandbox) -> None:
