@@ -13,6 +13,7 @@ import environ
 from django.templatetags.static import static
 
 from config.local import local_keys
+from mailboxes.wire.tls import RESUME_FOR_S
 from mailboxes.wire.values import Limits
 
 django_stubs_ext.monkeypatch()
@@ -121,6 +122,7 @@ MAIL_LIMITS = Limits(
     command_s=env.float("COMMAND_DEADLINE_S", default=20.0),
     total_s=env.float("CHECK_DEADLINE_S", default=25.0),
 )
+TLS_RESUME_S = env.float("TLS_RESUME_S", default=RESUME_FOR_S)
 MAIL_EHLO_NAME = env.str("EHLO_NAME", default="[127.0.0.1]")
 MAIL_RESOLVER = env.str("MAIL_RESOLVER", default="")
 MAIL_ALLOWED_NETWORKS = tuple(ipaddress.ip_network(net) for net in env.list("MAIL_ALLOWED_NETWORKS", default=[]))

@@ -12,9 +12,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from mailboxes.wire.addresses import MAIL_PORTS, TOKEN_PORTS, AddressPolicy
-from mailboxes.wire.connector import Connector, tls_context
+from mailboxes.wire.connector import Connector
 from mailboxes.wire.resolver import DnsResolver
 from mailboxes.wire.runner import Bounds
+from mailboxes.wire.tls import tls_client
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Outgoing:
 @cache
 def from_settings() -> Outgoing:
     """One for the process: the TLS context is shared by all checks."""
-    context = tls_context(Path(settings.MAIL_CA_FILE) if settings.MAIL_CA_FILE else None)
+    ca_file = Path(settings.MAIL_CA_FILE) if settings.MAIL_CA_FILE else None
+    tls = tls_client(ca_file, settings.TLS_RESUME_S)
     resolver = DnsResolver(_name_server(settings.MAIL_RESOLVER))
 
     def connector(ports: frozenset[int]) -> Connector:
@@ -42,7 +44,7 @@ def from_settings() -> Outgoing:
         return Connector(
             resolver=resolver,
             policy=policy,
-            tls=context,
+            tls=tls,
             limits=settings.MAIL_LIMITS,
             ehlo_name=settings.MAIL_EHLO_NAME,
         )

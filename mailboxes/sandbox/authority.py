@@ -15,6 +15,7 @@ class Authority:
 
     def __init__(self) -> None:
         self._ca = trustme.CA(organization_name="Postmend sandbox")
+        self._issuer = self._ca.create_child_ca()  # as public authorities do: a root issues no server's certificate
         self._other = trustme.CA(organization_name="Nobody in particular")
         self.context = lru_cache(maxsize=None)(self._context)
 
@@ -43,7 +44,7 @@ class Authority:
             return self._other.issue_cert(host)
         if kind == "expired":
             yesterday = datetime.now(UTC) - timedelta(days=1)
-            return self._ca.issue_cert(host, not_before=yesterday - timedelta(days=90), not_after=yesterday)
+            return self._issuer.issue_cert(host, not_before=yesterday - timedelta(days=90), not_after=yesterday)
         if kind == "wrong_name":
-            return self._ca.issue_cert("mail.elsewhere.test")
-        return self._ca.issue_cert(host)
+            return self._issuer.issue_cert("mail.elsewhere.test")
+        return self._issuer.issue_cert(host)

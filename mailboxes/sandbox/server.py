@@ -24,6 +24,7 @@ from mailboxes.sandbox.token_server import TokenServer
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.resolver import DnsResolver
+from mailboxes.wire.tls import TlsClient
 from mailboxes.wire.values import Endpoint, Limits, Security
 
 LOOPBACK = "127.0.0.1"
@@ -92,7 +93,11 @@ class Sandbox:
         )
         resolver = DnsResolver((LOOPBACK, self.dns_port), lifetime_s=2.0)
         return Connector(
-            resolver=resolver, policy=policy, tls=self.authority.trusting(), limits=limits, on_connect=on_connect
+            resolver=resolver,
+            policy=policy,
+            tls=TlsClient(self.authority.trusting()),
+            limits=limits,
+            on_connect=on_connect,
         )
 
     def environment(self, folder: Path) -> dict[str, str]:

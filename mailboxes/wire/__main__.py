@@ -15,9 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mailboxes.wire.addresses import AddressPolicy
-from mailboxes.wire.connector import Connector, tls_context
+from mailboxes.wire.connector import Connector
 from mailboxes.wire.resolver import DnsResolver
 from mailboxes.wire.runner import check
+from mailboxes.wire.tls import tls_client
 from mailboxes.wire.values import Endpoint, LegTarget, Login, Report, SecretKind, Security, Target
 
 
@@ -64,7 +65,7 @@ def _endpoint(place: str) -> Endpoint:
 
 
 def _connector(options: argparse.Namespace) -> Connector:
-    return Connector(resolver=DnsResolver(), policy=AddressPolicy(), tls=tls_context(options.ca_file))
+    return Connector(resolver=DnsResolver(), policy=AddressPolicy(), tls=tls_client(options.ca_file))
 
 
 def _print(reports: tuple[Report, ...]) -> None:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
@@ -53,7 +54,7 @@ class AddressPolicy:
 
     def check_address(self, text: str) -> Address:
         """Return the address, or raise Refused unless it and every address inside it are public."""
-        address = ipaddress.ip_address(text)
+        address = _parsed(text)
         if any(address in network for network in self.allowed_networks):
             return address
         for inner in _with_inner(address):
@@ -62,6 +63,7 @@ class AddressPolicy:
         return address
 
 
+@lru_cache(4096)
 def normal_host(host: str) -> str:
     """Return the host name in lower-case ASCII (IDNA), or raise Refused: no literal address, port or user."""
     name = host.strip(" ").lower()
@@ -77,6 +79,11 @@ def normal_host(host: str) -> str:
     if labels[-1].isdigit() or labels[-1].startswith("0x"):
         raise Refused(f"host {host!r} is an address: type the server's name")
     return ascii_name
+
+
+@lru_cache(4096)
+def _parsed(text: str) -> Address:
+    return ipaddress.ip_address(text)
 
 
 def _is_literal(name: str) -> bool:

@@ -1,7 +1,7 @@
-"""One connection's bytes: a small asyncio protocol with a bounded buffer and an upgrade to TLS.
+"""One connection's bytes: a small asyncio protocol with a bounded buffer, and TLS on top of it.
 
-Own, and not asyncio's streams: the buffer must be seen to be empty before an upgrade (FACTS D7), must be
-bounded whatever the server sends, and 250 connections under way must stay small (PITFALLS section 9).
+Own, and not asyncio's streams and `start_tls`: the buffer must be seen to be empty before an upgrade (FACTS D7), must
+be bounded whatever the server sends, and a session must be offered to the handshake (decisions/0006).
 """
 
 from __future__ import annotations
@@ -10,27 +10,47 @@ import asyncio
 import ssl
 from typing import cast
 
+from mailboxes.wire.tls import Secured, TlsClient
+
 HIGH_WATER = 262_144
+CHUNK = 65_536
 
 
 class Channel(asyncio.Protocol):
     """Read what came, write, upgrade, close. Reading past the end returns b""."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
+        self._port = port
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
+        self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._until = 0.0
+        self._late = False
+        self._paused = False
         self._ended = False
         self._error: Exception | None = None
+        self._client: TlsClient | None = None
+        self._secured: Secured | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not asserted: neither uvloop's transports nor all of asyncio's are subclasses.
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
+        if self._secured is None:
+            self._buffer += data
+        else:
+            self._secured.incoming.write(data)
+            if not self._secured.open:
+                self._shake_hands(self._secured)
+                if not (self._secured.open or self._error):
+                    return
+            self._decrypt()
         if len(self._buffer) > HIGH_WATER and self._transport is not None:
             self._transport.pause_reading()
+            self._paused = True
         self._wake()
 
     def eof_received(self) -> bool:
@@ -40,12 +60,38 @@ class Channel(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
-        self._error = exc
+        self._error = self._error or exc
         self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def allow(self, seconds: float) -> None:
+        """What is waited for from now on must come within this time, or `read` and `start_tls` raise TimeoutError.
+
+        One lazy timer for the connection: a timeout for each answer costs more than reading it.
+        """
+        self._until, self._late = self._loop.time() + seconds, False
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._until, self._look)
+
+    def _look(self) -> None:
+        early = self._loop.time() < self._until
+        self._timer = self._loop.call_at(self._until, self._look) if early else None
+        if not early:
+            self._late = True
+            self._wake()
+
+    async def _more(self) -> None:
+        """Until something has come, or the end."""
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+        if self._late:
+            raise TimeoutError
 
     @property
     def unread(self) -> bool:
@@ -55,42 +101,83 @@ class Channel(asyncio.Protocol):
     async def read(self) -> bytes:
         """Return what has come, at least one byte; b"" at the end. Raises the connection's OSError."""
         while not self._buffer and not self._ended:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            await self._more()
         if not self._buffer and self._error is not None:
             raise self._error
         data = bytes(self._buffer)
         self._buffer.clear()
-        if self._transport is not None and not self._transport.is_closing():
+        if self._paused and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+            self._paused = False
         return data
 
     def write(self, data: bytes) -> None:
         """Queue `data` for sending; a lost connection shows at the next read."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self._secured is not None:
+            self._secured.tls.write(data)
+            data = self._secured.outgoing.read()
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        if data and self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
-    async def start_tls(self, context: ssl.SSLContext, host: str, timeout_s: float) -> None:
+    async def start_tls(self, client: TlsClient, host: str, timeout_s: float) -> None:
         """Upgrade to TLS, verifying the certificate for `host`. Raises ssl.SSLError, OSError or TimeoutError."""
-        assert self._transport is not None
-        loop = asyncio.get_running_loop()
+        self._client, self._secured = client, client.begin(host, self._port)
+        self.allow(timeout_s)
         try:
-            upgraded = await loop.start_tls(
-                self._transport, self, context, server_hostname=host, ssl_handshake_timeout=timeout_s
-            )
-        except ConnectionAbortedError as error:
-            if error.errno is None:  # how asyncio says that it waited long enough
-                raise TimeoutError from None
+            self._shake_hands(self._secured)
+            while not self._secured.open:
+                if self._error is not None:
+                    raise self._error
+                if self._ended:
+                    raise ConnectionResetError("the connection was lost during the TLS handshake")
+                await self._more()
+        except BaseException:
+            client.forget(self._secured)
             raise
-        if upgraded is None:
-            raise ConnectionResetError("the connection was lost during the TLS handshake")
-        self._transport = upgraded
+
+    def _shake_hands(self, secured: Secured) -> None:
+        """As far as what has come allows; the last flight goes out too, or the alert that says why not."""
+        try:
+            secured.tls.do_handshake()
+            secured.open = True
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLError, OSError) as error:
+            self._error = error
+        self._send(secured.outgoing.read())
+
+    def _decrypt(self) -> None:
+        """Move what can be read by now into the buffer."""
+        secured = self._secured
+        if secured is None or not secured.open:
+            return
+        try:
+            while not self._ended and (secured.incoming.pending or secured.tls.pending()):
+                data = secured.tls.read(CHUNK)
+                self._buffer += data
+                self._ended = not data  # the server said goodbye
+        except ssl.SSLWantReadError:
+            pass  # half a record
+        except ssl.SSLError as error:
+            self._error = ConnectionResetError(f"the TLS connection broke: {error.reason}")
+            self._ended = True
+        if secured.outgoing.pending:
+            self._send(secured.outgoing.read())
+
+    @property
+    def resumed(self) -> bool:
+        """True where the TLS session was resumed."""
+        return self._secured is not None and bool(self._secured.tls.session_reused)
 
     def close(self) -> None:
         """Drop the connection at once; nothing is awaited from the server."""
+        if self._secured is not None and self._secured.open and self._client is not None:
+            self._client.keep(self._secured)
+        if self._timer is not None:
+            self._timer.cancel()
         if self._transport is not None:
             self._transport.abort()
 
@@ -98,5 +185,5 @@ class Channel(asyncio.Protocol):
 async def open_channel(address: str, port: int) -> Channel:
     """Connect to this very address. Raises OSError."""
     loop = asyncio.get_running_loop()
-    _transport, channel = await loop.create_connection(Channel, address, port)
+    _transport, channel = await loop.create_connection(lambda: Channel(port), address, port)
     return channel

@@ -7,25 +7,13 @@ import errno
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from mailboxes.wire.addresses import AddressPolicy, Refused, normal_host
 from mailboxes.wire.channel import Channel, open_channel
 from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.resolver import NameFault, Resolver
+from mailboxes.wire.tls import TlsClient, tls_client
 from mailboxes.wire.values import Endpoint, Limits, Security, Stage
-
-
-def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
-    """A verifying client context, TLS 1.2 or newer. Make it once: loading the CA bundle costs 10 to 50 checks.
-
-    `ca_file` is trusted besides the system's authorities; the sandbox passes its throwaway CA.
-    """
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
-    return context
 
 
 @dataclass(frozen=True)
@@ -34,7 +22,7 @@ class Connector:
 
     resolver: Resolver
     policy: AddressPolicy = field(default_factory=AddressPolicy)
-    tls: ssl.SSLContext = field(default_factory=tls_context, repr=False)
+    tls: TlsClient = field(default_factory=tls_client, repr=False)
     limits: Limits = field(default_factory=Limits)
     on_connect: Callable[[str, int], None] | None = None
     ehlo_name: str = "[127.0.0.1]"  # an address literal, as RFC 5321 4.1.4 wants it of a host without a public name

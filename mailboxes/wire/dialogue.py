@@ -88,18 +88,25 @@ async def converse(
 ) -> None:
     """Run the dialogue to its end. Raises WireFault where it fails."""
     action = next(dialogue, None)
-    while action is not None:
-        try:
-            if isinstance(action, Upgrade):
+    try:
+        while action is not None:
+            if isinstance(action, Send | Read):
+                recorder.enter(action.stage)
+                if isinstance(action, Send) and action.data:
+                    channel.write(action.data)
+                action = dialogue.send(await _reply(parser, channel, connector.limits.command_s, recorder))
+            elif isinstance(action, Upgrade):
                 await _upgrade(parser, channel, connector, host, recorder)
                 action = next(dialogue)
-            elif isinstance(action, Pause):
+            else:
                 await asyncio.sleep(action.seconds)
                 action = next(dialogue)
-            else:
-                action = dialogue.send(await _exchange(action, parser, channel, connector, recorder))
-        except StopIteration:
-            return
+    except StopIteration:
+        return
+    except ProtocolFault as fault:
+        raise recorder.fault(fault.code, fault.text) from None
+    except OSError as error:
+        raise recorder.fault(*local_fault(error, "the server's answer")) from None
 
 
 async def _upgrade(
@@ -111,22 +118,10 @@ async def _upgrade(
     await connector.upgrade(channel, host, recorder)
 
 
-async def _exchange(
-    action: Send | Read, parser: Parser[ReplyT], channel: Channel, connector: Connector, recorder: Recorder
-) -> ReplyT:
-    recorder.enter(action.stage)
-    if isinstance(action, Send) and action.data:
-        channel.write(action.data)
-    try:
-        async with asyncio.timeout(connector.limits.command_s):
-            return await _reply(parser, channel, recorder)
-    except ProtocolFault as fault:
-        raise recorder.fault(fault.code, fault.text) from None
-    except OSError as error:
-        raise recorder.fault(*local_fault(error, "the server's answer")) from None
-
-
-async def _reply(parser: Parser[ReplyT], channel: Channel, recorder: Recorder) -> ReplyT:
+async def _reply(parser: Parser[ReplyT], channel: Channel, within_s: float, recorder: Recorder) -> ReplyT:
+    if (ready := parser.next_reply()) is not None:
+        return ready
+    channel.allow(within_s)
     while (reply := parser.next_reply()) is None:
         data = await channel.read()
         if not data:

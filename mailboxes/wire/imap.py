@@ -63,9 +63,8 @@ class ImapSession:
     def select(self, folder: str) -> Dialogue[ImapReply]:
         """Open the folder. ID is told first where the server knows it: NetEase wants it (FACTS B9)."""
         refuse_control(folder, "folder")
-        if "ID" in self.capabilities:
-            yield from self._command(Stage.SELECT, b'ID ("name" "postmend")')
-        *_, final = yield from self._command(Stage.SELECT, b"SELECT " + quoted(encode_folder(folder)))
+        told = [b'ID ("name" "postmend")'] if "ID" in self.capabilities else []
+        *_, final = yield from self._command(Stage.SELECT, *told, b"SELECT " + quoted(encode_folder(folder)))
         _expect_ok(final, Stage.SELECT)
 
     def refresh(self) -> Dialogue[ImapReply]:
@@ -120,10 +119,11 @@ class ImapSession:
         *heard, final = yield from self._command(Stage.AUTH, b"LOGIN " + words)
         return _with_reasons(final, heard)
 
-    def _command(self, stage: Stage, command: bytes) -> Collected:
-        """Send one command; all its replies, the tagged one last."""
-        tag = self._next_tag()
-        reply = yield Send(stage, tag.encode() + b" " + command + b"\r\n")
+    def _command(self, stage: Stage, *commands: bytes) -> Collected:
+        """Send commands at once (RFC 3501 5.5); all their replies, the last one's tagged one at the end."""
+        tagged = [(self._next_tag(), command) for command in commands]
+        tag = tagged[-1][0]
+        reply = yield Send(stage, b"".join(name.encode() + b" " + command + b"\r\n" for name, command in tagged))
         heard = [reply]
         while reply.tag != tag:
             _not_bye(reply, stage, heard[:-1])

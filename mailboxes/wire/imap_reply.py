@@ -59,7 +59,7 @@ class ImapParser:
     def next_reply(self) -> ImapReply | None:
         """The next whole response, or None."""
         while (part := self._next_line()) is not None:
-            found = _LITERAL.search(part)
+            found = _LITERAL.search(part) if part.endswith(b"}") else None
             if found is None:
                 whole, self._line = self._line + part, b""
                 return self._parse(whole.decode("utf-8", "replace"))

@@ -14,10 +14,12 @@ CODE_CHARS = 64
 class Recorder:
     """Turns "now in this stage" and "this failed" into the steps of a Report.
 
-    `secrets` never appear in a recorded text. `clock` returns seconds, monotonic.
+    `secrets` gives what never appears in a recorded text; it is asked when there is one. `clock` returns seconds.
     """
 
-    def __init__(self, leg: Leg, secrets: tuple[str, ...] = (), clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, leg: Leg, secrets: Callable[[], tuple[str, ...]] = tuple, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.leg = leg
         self.stage: Stage | None = None
         self._secrets = secrets
@@ -34,25 +36,25 @@ class Recorder:
 
     def fault(self, code: str, text: str | bytes) -> WireFault:
         """The WireFault for a failure in the present stage, cleaned; the caller raises it."""
-        return WireFault(self.stage or Stage.CONNECT, self._clean_code(code), clean(text, self._secrets))
+        return WireFault(self.stage or Stage.CONNECT, self._clean_code(code), clean(text, self._secrets()))
 
     def failed(self, fault: WireFault) -> None:
         """The leg ended with `fault`."""
         self.enter(fault.stage)
-        self._words = (self._clean_code(fault.code), clean(fault.text, self._secrets))
+        self._words = (self._clean_code(fault.code), clean(fault.text, self._secrets()))
         self._close(ok=False)
 
     def passed(self) -> None:
         """The leg came to its end: the present stage has passed."""
         self._close(ok=True)
 
-    def report(self) -> Report:
+    def report(self, ended_ms: int = 0) -> Report:
         """All steps so far."""
-        return Report(self.leg, tuple(self._steps))
+        return Report(self.leg, tuple(self._steps), ended_ms)
 
     def _clean_code(self, code: str) -> str:
         """Some codes are a server's own words: as hostile as its text."""
-        return " ".join(clean(code, self._secrets).split())[:CODE_CHARS]
+        return " ".join(clean(code, self._secrets()).split())[:CODE_CHARS]
 
     def _close(self, *, ok: bool) -> None:
         now = self._clock()

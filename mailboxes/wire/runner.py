@@ -155,7 +155,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _check_leg(
     leg: Leg, wanted: LegTarget, target: Target, connector: Connector, began: float, deadline: float
 ) -> Report:
-    recorder = Recorder(leg, secrets_of(wanted))
+    recorder = Recorder(leg, lambda: secrets_of(wanted))
     try:
         _refuse_bad_text(wanted, target)
         async with asyncio.timeout_at(deadline):
@@ -168,7 +168,7 @@ async def _check_leg(
     except TimeoutError as error:
         recorder.failed(recorder.fault(*local_fault(error, "the check")))
     ended_ms = round((asyncio.get_running_loop().time() - began) * 1000)
-    return replace(recorder.report(), ended_ms=ended_ms)
+    return recorder.report(ended_ms)
 
 
 async def _run_leg(leg: Leg, wanted: LegTarget, target: Target, connector: Connector, recorder: Recorder) -> None:

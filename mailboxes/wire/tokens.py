@@ -49,7 +49,7 @@ class Refreshed:
 
 async def refresh(client: OAuthClient, refresh_token: str, connector: Connector) -> Refreshed:
     """Ask for a new access token. Never raises for the provider's or the network's fault."""
-    recorder = Recorder(Leg.OAUTH, (refresh_token, client.client_secret))
+    recorder = Recorder(Leg.OAUTH, lambda: (refresh_token, client.client_secret))
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     form |= {"client_id": client.client_id, "client_secret": client.client_secret}
     if client.scopes:

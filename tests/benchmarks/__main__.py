@@ -21,8 +21,9 @@ from typing import Any
 
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.addresses import AddressPolicy
-from mailboxes.wire.connector import Connector, tls_context
+from mailboxes.wire.connector import Connector
 from mailboxes.wire.runner import Bounds, Job, check
+from mailboxes.wire.tls import TlsClient
 from mailboxes.wire.values import Endpoint, LegTarget, Limits, Login, Security, Target
 from tests.pool import stream
 
@@ -65,11 +66,16 @@ def cost(jobs: int, work: Callable[[], Coroutine[Any, Any, Any]], under_way: int
 
 def measure(folder: Path) -> None:
     (smtp_host, smtp_port), (imap_host, imap_port) = json.loads((folder / "places.json").read_text())
-    context = tls_context(folder / "ca.pem")
+    context = ssl.create_default_context(cafile=folder / "ca.pem")
     policy = AddressPolicy(
         allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),), allowed_ports=frozenset({smtp_port, imap_port})
     )
-    connector = Connector(resolver=Loopback(), policy=policy, tls=context, limits=Limits())
+    connector = Connector(
+        resolver=Loopback(),
+        policy=policy,
+        tls=TlsClient(context, float(os.environ.get("RESUME", "0"))),
+        limits=Limits(),
+    )
     login = Login("bench@bench.test", PASSWORD)
     wanted = Target(
         LegTarget(Endpoint(smtp_host, smtp_port, Security.SSL), login),

@@ -14,7 +14,16 @@ from types import TracebackType
 from typing import Self
 
 from mailboxes.sandbox.authority import Authority
-from tests.foreign.processes import LISTEN, LOOPBACK, accounts, free_port, program, run, wait_for, wait_until_gone
+from tests.foreign.processes import (
+    LISTEN,
+    accounts,
+    free_port,
+    program,
+    run,
+    wait_for,
+    wait_until,
+    wait_until_gone,
+)
 
 # Host names below the domain, and what is wrong with the certificate that each shows (by SNI).
 CERTIFICATES = {"mail": "", "expired": "expired", "elsewhere": "wrong_name", "foreign": "foreign"}
@@ -33,12 +42,11 @@ class Dovecot:
     ssl: str = "required"
     mechanisms: str = "plain login xoauth2"
     user_connections: int = 10
-    processes: int = 0
     imap: int = field(default_factory=free_port)
     imaps: int = field(default_factory=free_port)
     submission: int = field(default_factory=free_port)
     submissions: int = field(default_factory=free_port)
-    sasl: int = field(default_factory=lambda: free_port(LOOPBACK))
+    sasl: int = field(default_factory=free_port)
 
     @property
     def ports(self) -> frozenset[int]:
@@ -76,8 +84,17 @@ class Dovecot:
         wait_until_gone(*self.ports)
 
     def add(self, address: str, password: str) -> None:
-        """A new user. Each has a file of its own: Dovecot looks at a file it knows once a second at most."""
+        """A new user, with a file of its own: Dovecot looks at a file that it knows once a second at most."""
         (self.folder / "users" / address).write_text(f"{address}:{password}\n")
+
+    def change(self, address: str, password: str) -> None:
+        """Another password for a user; returns when Dovecot goes by it."""
+        path = self.folder / "users" / address
+        known_s = path.stat().st_mtime
+        self.add(address, password)
+        os.utime(path, (known_s + 1, known_s + 1))  # by the second of its change a file is known
+        test = (program("doveadm"), "-c", self._config, "auth", "test", address, password)
+        wait_until(lambda: "auth succeeded" in run(*test, check=False), f"{address} keeps its old password")
 
     def deliver(self, address: str, raw: bytes) -> None:
         """Put a message into the INBOX as a delivery agent does: into the maildir, behind the server's back."""
@@ -100,7 +117,7 @@ class Dovecot:
         os.chown(self.mail, own.mail_uid, own.mail_gid)
         self.folder.chmod(0o755)
         (self.folder / "users").mkdir()
-        values = vars(own) | vars(self) | {"listen": LISTEN, "loopback": LOOPBACK, "names": self._names()}
+        values = vars(own) | vars(self) | {"listen": LISTEN, "names": self._names()}
         values["implicit"] = "no" if self.ssl == "no" else "yes"
         self._config.write_text(Template((_HERE / "dovecot.conf").read_text()).substitute(values))
         oauth2 = Template((_HERE / "oauth2.conf").read_text()).substitute(url=self.introspection_url)

@@ -16,7 +16,6 @@ from typing import Self
 from tests.foreign.dovecot import Dovecot
 from tests.foreign.processes import (
     LISTEN,
-    LOOPBACK,
     CannotRun,
     accounts,
     free_port,
@@ -39,7 +38,7 @@ class Postfix:
     user_connections: int = 10
     submission: int = field(default_factory=free_port)
     submissions: int = field(default_factory=free_port)
-    relay: int = field(default_factory=lambda: free_port(LOOPBACK))
+    relay: int = field(default_factory=free_port)
 
     @property
     def ports(self) -> frozenset[int]:
@@ -82,7 +81,7 @@ class Postfix:
         (self.folder / "smtp.pem").write_bytes(certificate.private_key_and_cert_chain_pem.bytes())
         (self.folder / "boxes").write_text("".join(f"{address} {address}/\n" for address in self.boxes))
         values = vars(self.dovecot) | vars(accounts()) | vars(self)
-        values |= {"listen": LISTEN, "loopback": LOOPBACK, "mail": self.dovecot.mail}
+        values |= {"listen": LISTEN, "mail": self.dovecot.mail}
         for name in ("main.cf", "master.cf"):
             (self.folder / name).write_text(Template((_HERE / name).read_text()).substitute(values))
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-LOOPBACK = "127.0.0.1"
-# The kernel connects to this address from 127.0.0.1. Dovecot takes a client of its own address for encrypted.
+# The kernel connects to this address from 127.0.0.1: no outgoing connection ever takes a port of it. And Dovecot takes
+# a client that has its own address for encrypted.
 LISTEN = "127.0.0.2"
 READY_S = 20.0
 _SYSTEM_PATH = "/usr/sbin:/usr/local/sbin"
@@ -24,6 +24,10 @@ _SYSTEM_PATH = "/usr/sbin:/usr/local/sbin"
 
 class CannotRun(Exception):
     """This machine lacks what the server needs; the text says what."""
+
+
+class ServerFailed(Exception):
+    """The server is here, and does not do what it should."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def program(name: str) -> str:
 
 
 def run(*command: str | Path, check: bool = True) -> str:
-    """Run a server's program; its output. Raises CannotRun where it fails.
+    """Run a server's program; its output. Raises ServerFailed where it fails.
 
     The output goes to a file: a daemon that stays behind would keep a pipe open for ever.
     """
@@ -65,35 +69,36 @@ def run(*command: str | Path, check: bool = True) -> str:
         output.seek(0)
         said = output.read()
     if check and done.returncode:
-        raise CannotRun(f"{words[0]} fails: {said.strip()[-400:]}")
+        raise ServerFailed(f"{words[0]} fails: {said.strip()[-400:]}")
     return said
 
 
-def free_port(address: str = LISTEN) -> int:
+def free_port() -> int:
     """A port that nobody listens on at the moment."""
     with socket.socket() as probe:
-        probe.bind((address, 0))
+        probe.bind((LISTEN, 0))
         return int(probe.getsockname()[1])
 
 
-def wait_for(*ports: int, address: str = LISTEN) -> None:
+def wait_for(*ports: int) -> None:
     """Until all ports answer, READY_S at most."""
-    _wait(lambda: all(_answers(address, port) for port in ports), f"ports {ports} do not answer")
+    wait_until(lambda: all(_answers(port) for port in ports), f"ports {ports} do not answer")
 
 
-def wait_until_gone(*ports: int, address: str = LISTEN) -> None:
+def wait_until_gone(*ports: int) -> None:
     """Until no port answers, READY_S at most."""
-    _wait(lambda: not any(_answers(address, port) for port in ports), f"ports {ports} still answer")
+    wait_until(lambda: not any(_answers(port) for port in ports), f"ports {ports} still answer")
 
 
-def _wait(done: Callable[[], bool], otherwise: str) -> None:
+def wait_until(done: Callable[[], bool], otherwise: str) -> None:
+    """Until it is done, READY_S at most. Raises ServerFailed with what was not."""
     until = time.monotonic() + READY_S
     while not done():
         if time.monotonic() > until:
-            raise CannotRun(otherwise)
+            raise ServerFailed(otherwise)
         time.sleep(0.02)
 
 
-def _answers(address: str, port: int) -> bool:
+def _answers(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex((address, port)) == 0
+        return probe.connect_ex((LISTEN, port)) == 0

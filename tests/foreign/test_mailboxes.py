@@ -37,7 +37,7 @@ def test_h4_a_changed_password_is_flagged_and_the_new_one_clears_it(
     assert checked(mailbox, outgoing).status == "connected"
 
     changed = secret()
-    foreign.dovecot.add(login.username, changed)
+    foreign.dovecot.change(login.username, changed)
     clock.move(minutes=60)
     broken = checked(mailbox, outgoing)
     assert (broken.status, broken.category, broken.needs_reconnect) == ("needs_reauth", "auth_failed", True)

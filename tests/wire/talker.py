@@ -30,7 +30,7 @@ class Talker:
         self, *said: bytes, flood: bytes = b"", pause_s: float = 0, tls: ssl.SSLContext | None = None,
         address: str = "127.0.0.1",
     ) -> None:  # fmt: skip
-        self._said, self._flood, self._pause_s, self._tls = said, flood, pause_s, tls
+        self._said, self._flood, self._pause_s, self.tls = said, flood, pause_s, tls
         self._socket = socket.create_server((address, 0))
         self._gone = threading.Event()
         self.port: int = self._socket.getsockname()[1]
@@ -59,7 +59,7 @@ class Talker:
                 return
             self.connections += 1
             with contextlib.suppress(OSError), connection:
-                self._talk(self._tls.wrap_socket(connection, server_side=True) if self._tls else connection)
+                self._talk(self.tls.wrap_socket(connection, server_side=True) if self.tls else connection)
 
     def _talk(self, connection: socket.socket) -> None:
         connection.settimeout(5)

@@ -158,7 +158,7 @@ def test_s2_imap_forgets_capabilities_at_the_upgrade() -> None:
 
 def test_imap_tells_its_id_before_select_where_the_server_knows_it() -> None:
     sent = imap_play(["* OK [CAPABILITY ID SASL-IR AUTH=PLAIN] hi", "A1 OK", "A2 OK", "A3 OK"])
-    assert sent[1] == 'A2 ID ("name" "postmend")'
+    assert sent[1] == 'A2 ID ("name" "postmend")\r\nA3 SELECT "INBOX"'
 
 
 def test_imap_keeps_the_words_of_an_untagged_no() -> None:

@@ -26,6 +26,7 @@ from mailboxes.wire.addresses import AddressPolicy  # noqa: E402
 from mailboxes.wire.connector import Connector  # noqa: E402
 from mailboxes.wire.resolver import DnsResolver  # noqa: E402
 from mailboxes.wire.runner import Bounds  # noqa: E402
+from mailboxes.wire.tls import TlsClient  # noqa: E402
 from mailboxes.wire.values import Limits  # noqa: E402
 
 due.FLUSH_AT = 3  # small flushes, so that a kill falls between them
@@ -39,7 +40,7 @@ def outgoing() -> Outgoing:
         allowed_ports=frozenset(order["ports"]),
     )
     resolver = DnsResolver(("127.0.0.1", order["dns_port"]))
-    connector = Connector(resolver=resolver, policy=policy, tls=context, limits=Limits(total_s=8.0))
+    connector = Connector(resolver=resolver, policy=policy, tls=TlsClient(context), limits=Limits(total_s=8.0))
     shift = timedelta(minutes=order["minutes"])
     return Outgoing(connector, connector, Bounds(total=4, per_host=4), lambda: timezone.now() + shift)
 
