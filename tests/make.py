@@ -109,6 +109,7 @@ def evidence(
     begun: datetime | None = None,
     version: int | None = None,
     source: Source = Source.CHECK,
+    recipients: int = 0,
 ) -> Evidence:
     """One observation; `failure` is stage, code and words."""
     return Evidence(
@@ -119,6 +120,7 @@ def evidence(
         begun_at=begun or at,
         observed_at=at,
         failure=Step(failure[0], False, 5, failure[1], failure[2]) if failure else None,
+        recipients=recipients,
     )
 
 

@@ -19,6 +19,7 @@ _COLOURS = {
     "Disconnected": "orange",
     "Check settings": "orange",
     "Not verified": "grey",
+    "Resting": "amber",
 }
 CATEGORY_WORDS = {
     "auth_failed": "Wrong password or login",
@@ -55,7 +56,7 @@ def badge(label: str, url: str = "", title: str = "") -> SafeString:
     colour = _COLOURS.get(label, "grey")
     if url:
         return format_html('<a class="pm-badge pm-{}" href="{}" title="{}">{}</a>', colour, url, title, label)
-    return format_html('<span class="pm-badge pm-{}">{}</span>', colour, label)
+    return format_html('<span class="pm-badge pm-{}" title="{}">{}</span>', colour, title, label)
 
 
 def status_label(status: str) -> str:

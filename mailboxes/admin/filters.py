@@ -64,6 +64,18 @@ class ProviderFilter(_ColumnFilter):
     choices_declared = tuple(names())
 
 
+class RestingFilter(SimpleListFilter):
+    title = "sending limit"
+    parameter_name = "resting"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, str]]:
+        return (("yes", "Resting at a limit"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Mailbox]) -> QuerySet[Mailbox]:
+        assert isinstance(queryset, MailboxQuerySet)
+        return queryset.resting() if self.value() else queryset
+
+
 class HeldFilter(SimpleListFilter):
     title = "paused by a person"
     parameter_name = "held"

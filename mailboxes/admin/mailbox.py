@@ -10,13 +10,21 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from mailboxes.admin import deeds, page
 from mailboxes.admin.badges import ago, badge, cause_words, provider_name
 from mailboxes.admin.base import ModelAdmin, staff
-from mailboxes.admin.filters import ActorFilter, CauseFilter, HeldFilter, NeedsReconnectFilter, ProviderFilter
+from mailboxes.admin.filters import (
+    ActorFilter,
+    CauseFilter,
+    HeldFilter,
+    NeedsReconnectFilter,
+    ProviderFilter,
+    RestingFilter,
+)
 from mailboxes.admin.forms import SETTINGS, MailboxForm
 from mailboxes.health import asked, holds
 from mailboxes.health.renewed import Busy
@@ -34,7 +42,7 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
     list_display = ("state", "address", "cause", "actor_words", "since", "provider_words", "workspace", "last_check")
     list_display_links = ("address",)
     list_filter = (
-        NeedsReconnectFilter, "status", CauseFilter, ActorFilter, ProviderFilter, HeldFilter,
+        NeedsReconnectFilter, "status", CauseFilter, ActorFilter, ProviderFilter, HeldFilter, RestingFilter,
         ("workspace", AutocompleteSelectFilter),
     )  # fmt: skip
     list_select_related = ("workspace", "check_state")
@@ -109,7 +117,11 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
     @admin.display(description="status", ordering="status")
     def state(self, obj: Mailbox) -> SafeString:
         url = reverse("admin:mailboxes_mailbox_change", args=[obj.pk])
-        return badge("Paused · " + obj.badge if obj.held_since else obj.badge, url, "Open the diagnosis and what to do")
+        words = "Paused · " + obj.badge if obj.held_since else obj.badge
+        shown = badge(words, url, "Open the diagnosis and what to do")
+        if obj.resting_until is None or obj.resting_until <= timezone.now():
+            return shown
+        return format_html("{} {}", shown, badge("Resting", title=f"Sends again at {obj.resting_until:%H:%M} UTC"))
 
     @admin.display(description="cause", ordering="category")
     def cause(self, obj: Mailbox) -> str:

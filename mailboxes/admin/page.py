@@ -10,9 +10,12 @@ from mailboxes.admin.badges import ago, cause_words, provider_name, status_label
 from mailboxes.admin.panels import panels
 from mailboxes.diagnosis.advice import Action, Advice, Place, advise
 from mailboxes.diagnosis.categories import Category
+from mailboxes.health import rules
 from mailboxes.health.legs import unpack
+from mailboxes.health.limits import Use, uses
 from mailboxes.health.policy import leg_status
 from mailboxes.models import AskedCheck, CheckState, Credential, Mailbox, StatusChange
+from mailboxes.providers.limits import limits_of
 from mailboxes.providers.presets import family
 from mailboxes.states import CredentialKind, Status
 from mailboxes.wire.values import Leg
@@ -39,6 +42,7 @@ def context(mailbox: Mailbox, now: datetime) -> dict[str, Any]:
     """Everything that the page's templates need."""
     kind = Credential.objects.filter(mailbox=mailbox).values_list("kind", "version", "replaced_at").first()
     advice = advice_for(mailbox, oauth=bool(kind and kind[0] == CredentialKind.OAUTH))
+    state = CheckState.objects.filter(mailbox=mailbox).first()
     changes, failures = mailbox.status_changes.all()[:ROWS], mailbox.failures.all()[:ROWS]
     return {
         "mailbox": mailbox,
@@ -49,7 +53,9 @@ def context(mailbox: Mailbox, now: datetime) -> dict[str, Any]:
         "cause": cause_words(mailbox.category),
         "since": ago(mailbox.status_since, now),
         "credential": kind,
-        "legs": _legs(mailbox, kind[0] if kind else "", now),
+        "legs": _legs(mailbox, state, kind[0] if kind else "", now),
+        "resting": mailbox.resting_until is not None and mailbox.resting_until > now,
+        "uses": _uses(mailbox, state, now),
         "changes": [_change(change) for change in changes],
         "failures": [(failure, cause_words(failure.category)) for failure in failures],
         "panels": panels(mailbox),
@@ -74,11 +80,15 @@ def advice_for(mailbox: Mailbox, *, oauth: bool) -> Advice | None:
     host = mailbox.imap_host if mailbox.cause_leg == Leg.IMAP else mailbox.smtp_host
     name = provider_name(mailbox.provider) if mailbox.provider else ""
     place = Place(mailbox.address, name, family(mailbox.provider), host, oauth)
-    return advise(Category(mailbox.category), place)
+    category = Category(mailbox.category)
+    return advise(category, place, rules.variant(category, mailbox.cause_text))
 
 
-def _legs(mailbox: Mailbox, kind: str, now: datetime) -> list[LegLine]:
-    state = CheckState.objects.filter(mailbox=mailbox).first()
+def _uses(mailbox: Mailbox, state: CheckState | None, now: datetime) -> list[Use]:
+    return uses(state.use, limits_of(mailbox.provider), now) if state and mailbox.wants_smtp else []
+
+
+def _legs(mailbox: Mailbox, state: CheckState | None, kind: str, now: datetime) -> list[LegLine]:
     wanted = {Leg.SMTP: mailbox.wants_smtp, Leg.IMAP: mailbox.wants_imap, Leg.OAUTH: kind == CredentialKind.OAUTH}
     columns = {leg: getattr(state, leg.value) if state else {} for leg in Leg}
     places = {

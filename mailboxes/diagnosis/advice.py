@@ -45,10 +45,11 @@ class Advice:
     status_page: str
 
 
-def advise(category: Category, place: Place) -> Advice:
-    """The advice for a cause at this provider, with this kind of credential."""
+def advise(category: Category, place: Place, variant: str = "") -> Advice:
+    """The advice for a cause at this provider, with this kind of credential. The most special words win."""
     table = _texts()[category.value]
-    special = table.get("oauth", {}) if place.oauth else table.get(place.family, {})
+    brand = "oauth" if place.oauth else place.family
+    special = table.get(brand, {}) | table.get(variant, {}) | table.get(f"{variant}_{place.family}", {})
     words = {
         "provider": place.provider_name or "The mail server",
         "address": place.address,

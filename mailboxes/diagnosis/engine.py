@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -65,11 +65,21 @@ class Rule:
         )
 
 
-class Engine:
-    """Ordered rules, made once and used for every reply."""
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What words mean within a category, whichever rule found it."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    id: str
+    category: Category
+    words: re.Pattern[str]
+
+
+class Engine:
+    """Ordered rules, and variants of their categories; made once and used for every reply."""
+
+    def __init__(self, rules: Iterable[Rule], variants: Iterable[Variant] = ()) -> None:
         self.rules = tuple(rules)
+        self.variants = tuple(variants)
         ids = [rule.id for rule in self.rules]
         for twice in {name for name in ids if ids.count(name) > 1}:
             raise BadRule(f"rule {twice!r} stands twice: give each rule an id of its own")
@@ -78,7 +88,16 @@ class Engine:
         """The diagnosis of the first rule that fits; `unknown` where none does."""
         signals = read(reply)
         fitting = (rule for rule in self.rules if rule.fits(signals))
-        return next(fitting, _NO_RULE).diagnosis(signals)
+        found = next(fitting, _NO_RULE).diagnosis(signals)
+        return replace(found, variant=self._variant(found.category, signals)) if self.variants else found
+
+    def variant(self, category: Category, reply: Reply) -> str:
+        """What more the words of a reply say, within the category that was found for it; "" for nothing."""
+        return self._variant(category, read(reply))
+
+    def _variant(self, category: Category, signals: Signals) -> str:
+        kinds = (one for one in self.variants if one.category is category)
+        return next((one.id for one in kinds if one.words.search(signals.words)), "")
 
 
 _NO_RULE = Rule("no-rule", Category.UNKNOWN, (), None, None, {})
@@ -88,8 +107,18 @@ _NO_RULE = Rule("no-rule", Category.UNKNOWN, (), None, None, {})
 def engine(path: Path = RULES_FILE) -> Engine:
     """The engine of a rules file. Raises BadRule, with the rule's id, for a file that is not well-formed."""
     with path.open("rb") as file:
-        tables = tomllib.load(file).get("rule", [])
-    return Engine(_rule(table) for table in tables)
+        tables = tomllib.load(file)
+    rules, variants = tables.get("rule", []), tables.get("variant", [])
+    return Engine(map(_rule, rules), map(_variant, variants))
+
+
+def _variant(table: dict[str, Any]) -> Variant:
+    try:
+        words = _search(table["words"])
+        assert words is not None
+        return Variant(table["id"], Category(table["category"]), words)
+    except (AssertionError, KeyError, ValueError, re.error) as error:
+        raise BadRule(f"variant {table.get('id', '(without id)')!r} is not well-formed: {error}") from None
 
 
 def _rule(table: dict[str, Any]) -> Rule:

@@ -20,7 +20,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Evidence turned into a cause. `course` says how it may move a mailbox's leg (SPEC D1)."""
+    """Evidence turned into a cause. `course` says how it may move a mailbox's leg (SPEC D1).
+
+    `variant` is what more the words say within the category: the window of a limit, the kind of a block; often "".
+    """
 
     category: Category
     rule: str
@@ -29,3 +32,4 @@ class Diagnosis:
     transient: bool
     course: Course
     cured_elsewhere: bool = False
+    variant: str = ""

@@ -8,8 +8,10 @@ from datetime import datetime
 
 from mailboxes.diagnosis.categories import MATRIX, Category, Course
 from mailboxes.diagnosis.values import Diagnosis, Reply
+from mailboxes.health import limits
 from mailboxes.health.evidence import Evidence
-from mailboxes.health.policy import REST_FOR, LegState, Policy, Standing, failed, is_stale, passed, standing
+from mailboxes.health.policy import LegState, Policy, Standing, failed, is_stale, passed, standing
+from mailboxes.providers.limits import limits_of
 from mailboxes.states import CredentialKind
 from mailboxes.wire.values import Leg, Stage
 
@@ -26,6 +28,7 @@ class Snapshot:
     id: int
     state_version: int
     status_since: datetime
+    provider: str
     provider_family: str
     tenant: str
     credential_version: int
@@ -34,6 +37,8 @@ class Snapshot:
     one_secret: bool
     standing: Standing
     next_check_at: datetime | None
+    resting_until: datetime | None
+    use: limits.Buckets
     legs: Mapping[Leg, LegState]
 
 
@@ -56,6 +61,8 @@ class Decision:
     filed: list[Filed] = field(default_factory=list)
     last: Evidence | None = None
     resting_until: datetime | None = None
+    resting_reason: str = ""
+    use: limits.Buckets = field(default_factory=dict)
     ours: list[Filed] = field(default_factory=list)
 
     @property
@@ -73,9 +80,11 @@ def decide(
 ) -> Decision:
     """Apply the evidence in the order in which it was observed (H7 files the stale)."""
     legs = dict(snapshot.legs)
-    decision = Decision(snapshot, legs, snapshot.standing)
+    decision = Decision(snapshot, legs, snapshot.standing, use=snapshot.use)
     ordered = sorted(evidence, key=lambda item: item.observed_at)
     for item in ordered:
+        if item.recipients:
+            decision.use = limits.count(decision.use, item.recipients, item.observed_at)
         _apply(item, ordered, decision, diagnose)
     if decision.last is not None:
         decision.standing = standing(legs, now, provider_family=snapshot.provider_family, policy=policy)
@@ -108,12 +117,20 @@ def _apply(
 
 def _move(filed: Filed, state: LegState, decision: Decision) -> None:
     item, diagnosis = filed.evidence, filed.diagnosis
+    assert item.failure is not None
     if diagnosis.course is Course.RESTING:
-        decision.resting_until = item.observed_at + REST_FOR
+        _rest(item.failure.text, diagnosis.variant, item.observed_at, decision)
     elif diagnosis.course is Course.OURS:
         decision.ours.append(filed)
-    assert item.failure is not None
     decision.legs[item.leg] = failed(state, diagnosis, item.failure, item.observed_at)
+
+
+def _rest(text: str, variant: str, at: datetime, decision: Decision) -> None:
+    """Until the provider's window has passed; a shorter one never ends a longer rest."""
+    found = decision.snapshot
+    until = at + limits.rest_for(text, variant, limits_of(found.provider), decision.use, at)
+    if found.resting_until is None or until > found.resting_until:
+        decision.resting_until, decision.resting_reason = until, text
 
 
 def _reply(item: Evidence, snapshot: Snapshot) -> Reply:

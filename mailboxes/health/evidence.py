@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailboxes.states import Source
-from mailboxes.wire.values import Leg, Report, Step
+from mailboxes.wire.values import Leg, Report, Stage, Step
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What was seen of one leg of one mailbox, when, and with which version of the credential.
 
-    `failure` is the failed step, or None for a success. Times are UTC.
+    `failure` is the failed step, or None for a success; `recipients` is to how many a message was accepted meanwhile.
+    Times are UTC.
     """
 
     mailbox_id: int
@@ -23,6 +24,7 @@ class Evidence:
     begun_at: datetime
     observed_at: datetime
     failure: Step | None = None
+    recipients: int = 0
 
 
 def from_report(
@@ -43,4 +45,5 @@ def from_report(
         begun_at=begun_at,
         observed_at=observed_at,
         failure=report.failed,
+        recipients=sum(step.ok and step.stage is Stage.DATA for step in report.steps),
     )

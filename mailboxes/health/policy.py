@@ -27,7 +27,6 @@ TENANT_PROBE_EVERY = timedelta(seconds=45)
 TENANT_PROBE_LATER = timedelta(minutes=10)
 TENANT_PROBE_EAGER_FOR = timedelta(hours=24)
 DISCONNECTED_AFTER = timedelta(hours=24)
-REST_FOR = timedelta(hours=24)
 
 # Waiting alone never makes these ask for a reconnect (SPEC D1: no pause reason in their row).
 _NO_DISCONNECT = frozenset({Category.DNS_FAILURE})

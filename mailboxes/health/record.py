@@ -78,8 +78,7 @@ def _write(decisions: Sequence[Decision], now: datetime) -> None:
     probes = tenants.probes(decisions)
     update_rows(CheckState, [_check_state(decision, now, probes) for decision in decisions])
     Failure.objects.bulk_create([_failure(filed) for decision in decisions for filed in decision.filed])
-    rests = [{"pk": one.snapshot.id, "resting_until": one.resting_until} for one in decisions if one.resting_until]
-    update_rows(Mailbox, rests)
+    update_rows(Mailbox, [_rest(decision) for decision in decisions if decision.resting_until])
     alarms.raise_for([(one.snapshot.oauth_client, filed) for one in decisions for filed in one.ours], now)
     tenants.wake_the_others(decisions, now)
 
@@ -104,8 +103,16 @@ def _check_state(decision: Decision, now: datetime, probes: frozenset[int]) -> d
     if decision.last is not None:
         probe, stumbled = found.id in probes, bool(decision.filed)
         due = next_check(decision.legs, now, mailbox_id=found.id, tenant_probe=probe, stumbled=stumbled)
-    row: dict[str, Any] = {"pk": found.id, "next_check_at": due, "last_check_at": now}
+    row: dict[str, Any] = {"pk": found.id, "next_check_at": due, "last_check_at": now, "use": decision.use}
     return row | {leg.value: pack(decision.legs[leg]) if leg in decision.legs else {} for leg in Leg}
+
+
+def _rest(decision: Decision) -> dict[str, Any]:
+    return {
+        "pk": decision.snapshot.id,
+        "resting_until": decision.resting_until,
+        "resting_reason": decision.resting_reason,
+    }
 
 
 def _failure(filed: Filed) -> Failure:

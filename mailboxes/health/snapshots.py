@@ -17,8 +17,8 @@ from mailboxes.wire.values import Leg
 
 _COLUMNS = (
     "id", "status", "status_since", "pause_reason", "state_version", "provider", "tenant", "wants_smtp", "wants_imap",
-    "auth_failure_open", "settings_fault", "category", "actor", "cause_leg", "cause_stage", "cause_rule",
-    "credential__version", "credential__kind", "credential__oauth_client__name",
+    "resting_until", "auth_failure_open", "settings_fault", "category", "actor", "cause_leg", "cause_stage",
+    "cause_rule", "credential__version", "credential__kind", "credential__oauth_client__name",
 )  # fmt: skip
 
 
@@ -44,6 +44,7 @@ def _snapshot(row: dict[str, Any], state: CheckState) -> Snapshot:
         id=row["id"],
         state_version=row["state_version"],
         status_since=row["status_since"],
+        provider=row["provider"],
         provider_family=family(row["provider"]),
         tenant=row["tenant"],
         credential_version=row["credential__version"] or 0,
@@ -52,6 +53,8 @@ def _snapshot(row: dict[str, Any], state: CheckState) -> Snapshot:
         one_secret=row["one_secret"],
         standing=_standing(row),
         next_check_at=state.next_check_at,
+        resting_until=row["resting_until"],
+        use=state.use,
         legs={leg: unpack(columns[leg]) for leg in Leg if wanted[leg]},
     )
 

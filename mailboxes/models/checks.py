@@ -22,6 +22,7 @@ class CheckState(models.Model):
     smtp = models.JSONField(default=dict)
     imap = models.JSONField(default=dict)
     oauth = models.JSONField(default=dict)
+    use = models.JSONField(default=dict, help_text="What was sent lately, by minute and hour (`health.limits`).")
 
     class Meta:
         indexes = [models.Index(fields=("next_check_at",), name="check_state_due")]

@@ -57,6 +57,10 @@ class MailboxQuerySet(models.QuerySet["Mailbox"]):
         """H3, by the index."""
         return self.filter(needs_reconnect=True)
 
+    def resting(self, now: datetime | None = None) -> MailboxQuerySet:
+        """Resting at a sending limit (H13)."""
+        return self.filter(resting_until__gt=now or timezone.now())
+
     def needing_settings(self) -> MailboxQuerySet:
         """Disconnected because of a setting (H16)."""
         return self.filter(status=Status.ERROR, settings_fault=True, needs_reconnect=False)
@@ -104,7 +108,8 @@ class Mailbox(models.Model):
     cause_stage = models.CharField(max_length=8, blank=True, default="")
     cause_rule = models.CharField(max_length=64, blank=True, default="")
     cause_text = models.CharField("server's words", max_length=500, blank=True, default="")
-    resting_until = models.DateTimeField(null=True, blank=True)
+    resting_until = models.DateTimeField(null=True, blank=True, help_text="A sending limit's window has passed then.")
+    resting_reason = models.CharField(max_length=500, blank=True, default="")
 
     held_since = models.DateTimeField(null=True, blank=True)
     held_by = models.ForeignKey(
@@ -137,6 +142,7 @@ class Mailbox(models.Model):
                 fields=("workspace", "address"), condition=Q(needs_reconnect=True), name="mailbox_needs_reconnect"
             ),
             models.Index(fields=("status", "workspace"), name="mailbox_by_status"),
+            models.Index(fields=("resting_until",), condition=Q(resting_until__isnull=False), name="mailbox_resting"),
             models.Index(
                 fields=("tenant",), condition=Q(category=Category.TENANT_SMTP_DISABLED.value), name="mailbox_tenant_off"
             ),

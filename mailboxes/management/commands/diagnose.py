@@ -49,7 +49,7 @@ class Command(BaseCommand):
         reply = Reply(options["text"], options["leg"], options["stage"], family(provider), options["code"])
         found = diagnose(reply)
         name = preset.name if preset else provider.capitalize()
-        advice = advise(found.category, Place("the mailbox", name, family(provider)))
+        advice = advise(found.category, Place("the mailbox", name, family(provider)), found.variant)
         self.stdout.write(f"{found.category}  (rule {found.rule})")
         self.stdout.write(f"Who must act: {found.actor}; {course_in_words(found)}.")
         self.stdout.write(f"\n{advice.happened}\nAction: {advice.action}")
