@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
+from mailboxes.health.domains import recognise
 from mailboxes.health.outgoing import from_settings
 from mailboxes.models import Mailbox
 from mailboxes.providers.presets import by_address, by_id, names
@@ -82,6 +83,8 @@ class MailboxForm(forms.ModelForm[Mailbox]):
 
     def _fill_from_preset(self, values: dict[str, Any]) -> None:
         preset = by_id(values.get("provider") or "") or by_address(values.get("address") or "")
+        if preset is None and self._asks_for_hosts(values):
+            preset = recognise(values.get("address") or "", from_settings().mail.resolver)
         if preset is None:
             return
         values["provider"] = values.get("provider") or preset.id
@@ -96,11 +99,17 @@ class MailboxForm(forms.ModelForm[Mailbox]):
                 }
         self.cleaned_data.update(values)
 
+    def _asks_for_hosts(self, values: dict[str, Any]) -> bool:
+        """True where a host that is wanted was left empty: only then is the domain asked for its provider."""
+        return any(values.get(f"wants_{leg}") and not values.get(f"{leg}_host") for leg in ("smtp", "imap"))
+
     def _check_place(self, values: dict[str, Any], leg: str) -> None:
         try:
             values[f"{leg}_host"] = normal_host(values.get(f"{leg}_host") or "")
         except Refused as refused:
-            missing = "Type the server's name, as in mail.example.com: the provider is not known by the address."
+            missing = (
+                "Type the server's name, as in mail.example.com: neither address nor MX record tells the provider."
+            )
             self.add_error(f"{leg}_host", str(refused) if values.get(f"{leg}_host") else missing)
         try:
             from_settings().mail.policy.check_port(values.get(f"{leg}_port") or 0)

@@ -11,10 +11,12 @@ from mailboxes.admin.panels import panels
 from mailboxes.diagnosis.advice import Action, Advice, Place, advise
 from mailboxes.diagnosis.categories import Category
 from mailboxes.health import rules
+from mailboxes.health.domains import domain_of, sign_of
 from mailboxes.health.legs import unpack
 from mailboxes.health.limits import Use, uses
 from mailboxes.health.policy import leg_status
 from mailboxes.models import AskedCheck, CheckState, Credential, Mailbox, StatusChange
+from mailboxes.providers.domains import explain
 from mailboxes.providers.limits import limits_of
 from mailboxes.providers.presets import family
 from mailboxes.states import CredentialKind, Status
@@ -56,6 +58,7 @@ def context(mailbox: Mailbox, now: datetime) -> dict[str, Any]:
         "legs": _legs(mailbox, state, kind[0] if kind else "", now),
         "resting": mailbox.resting_until is not None and mailbox.resting_until > now,
         "uses": _uses(mailbox, state, now),
+        "domain_sign": _domain_sign(mailbox),
         "changes": [_change(change) for change in changes],
         "failures": [(failure, cause_words(failure.category)) for failure in failures],
         "panels": panels(mailbox),
@@ -82,6 +85,14 @@ def advice_for(mailbox: Mailbox, *, oauth: bool) -> Advice | None:
     place = Place(mailbox.address, name, family(mailbox.provider), host, oauth)
     category = Category(mailbox.category)
     return advise(category, place, rules.variant(category, mailbox.cause_text))
+
+
+def _domain_sign(mailbox: Mailbox) -> str:
+    """What the domain says beside the diagnosis; "" where nothing stands out, or the mailbox is well."""
+    if not mailbox.category:
+        return ""
+    sign, exchangers = sign_of(mailbox.address)
+    return explain(sign, domain_of(mailbox.address), exchangers, mailbox.provider)
 
 
 def _uses(mailbox: Mailbox, state: CheckState | None, now: datetime) -> list[Use]:

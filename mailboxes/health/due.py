@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db import DataError, OperationalError, transaction
 
+from mailboxes.health import domains
 from mailboxes.health.check import Checked, MessageMaker, check_subjects, no_message
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.record import record
@@ -61,7 +62,10 @@ def check_mailboxes(
             _flush(waiting, source, outgoing, finish)
             done, waiting, flushed_at = done + waiting, [], time.monotonic()
     _flush(waiting, source, outgoing, finish)
-    return done + waiting
+    done += waiting
+    failing = [checked.subject.address for checked in done if not all(report.ok for report in checked.reports)]
+    domains.look_up(failing, outgoing.mail.resolver, outgoing.clock())
+    return done
 
 
 def _flush(

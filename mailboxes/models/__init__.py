@@ -2,6 +2,7 @@
 
 from mailboxes.models.checks import AskedCheck, CheckState
 from mailboxes.models.credential import Credential, OAuthClient
+from mailboxes.models.domain import MailDomain
 from mailboxes.models.history import AuditEntry, Failure, Heartbeat, StaffAlarm, StatusChange
 from mailboxes.models.mailbox import STATUS_LABELS, Mailbox
 from mailboxes.models.workspace import Membership, Workspace
@@ -14,6 +15,7 @@ __all__ = [
     "Credential",
     "Failure",
     "Heartbeat",
+    "MailDomain",
     "Mailbox",
     "Membership",
     "OAuthClient",

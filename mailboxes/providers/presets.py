@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,17 @@ def by_address(address: str) -> Preset | None:
     return _presets()["microsoft365"] if domain.endswith(".onmicrosoft.com") else None
 
 
+def by_mx(exchangers: Sequence[str]) -> Preset | None:
+    """The preset for a domain's mail exchangers, the most preferred first: the longest suffix of the first that is
+    known wins; None where none is (FACTS B1, B3)."""
+    for host in exchangers:
+        labels = host.lower().rstrip(".").split(".")
+        for at in range(len(labels)):
+            if (found := _exchangers().get(".".join(labels[at:]))) is not None:
+                return _presets()[found]
+    return None
+
+
 def names() -> list[tuple[str, str]]:
     """Id and name of every preset, by name, for choices."""
     return sorted(((preset.id, preset.name) for preset in _presets().values()), key=lambda pair: pair[1].lower())
@@ -81,6 +93,11 @@ def _presets() -> dict[str, Preset]:
 @cache
 def _domains() -> dict[str, str]:
     return {domain: row["id"] for row in _rows() for domain in row["domains"]}
+
+
+@cache
+def _exchangers() -> dict[str, str]:
+    return {suffix: row["id"] for row in _rows() for suffix in row["mx_suffixes"]}
 
 
 def _preset(row: dict[str, Any]) -> Preset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 import dns.flags
@@ -13,11 +14,22 @@ import dns.rdatatype
 import dns.rrset
 
 
-class DnsServer(asyncio.DatagramProtocol):
-    """Answers A and MX over UDP. `fault_of(name)` says "", nxdomain or servfail, or None for a name not ours."""
+@dataclass
+class Zone:
+    """A mail domain's records. Without exchangers and address it exists, and nothing can be delivered to it."""
 
-    def __init__(self, fault_of: Callable[[str], str | None]) -> None:
-        self._fault_of = fault_of
+    exchangers: tuple[str, ...] = ()
+    name_servers: tuple[str, ...] = ("ns1.sandbox.test", "ns2.sandbox.test")
+    has_address: bool = True
+    fault: str = ""
+
+
+class DnsServer(asyncio.DatagramProtocol):
+    """Answers A, MX and NS over UDP. `zone_of(name)` gives a name's records, or None for a name not ours."""
+
+    def __init__(self, zone_of: Callable[[str], Zone | None]) -> None:
+        self._zone_of = zone_of
+        self.asked = 0
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -32,13 +44,16 @@ class DnsServer(asyncio.DatagramProtocol):
         answer.flags |= dns.flags.RA
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
-        fault = self._fault_of(name)
-        if fault == "servfail":
-            answer.set_rcode(dns.rcode.SERVFAIL)
-        elif fault or fault is None:
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        elif question.rdtype == dns.rdatatype.A:
-            answer.answer.append(dns.rrset.from_text(question.name, 5, "IN", "A", "127.0.0.1"))
-        elif question.rdtype == dns.rdatatype.MX:
-            answer.answer.append(dns.rrset.from_text(question.name, 5, "IN", "MX", f"10 mx.{name}."))
+        zone = self._zone_of(name)
+        self.asked += 1
+        if zone is None or zone.fault:
+            answer.set_rcode(dns.rcode.SERVFAIL if zone and zone.fault == "servfail" else dns.rcode.NXDOMAIN)
+            return answer
+        texts = {
+            dns.rdatatype.A: ["127.0.0.1"] if zone.has_address else [],
+            dns.rdatatype.MX: [f"{10 * (at + 1)} {host}." for at, host in enumerate(zone.exchangers)],
+            dns.rdatatype.NS: [f"{host}." for host in zone.name_servers],
+        }.get(question.rdtype, [])
+        if texts:
+            answer.answer.append(dns.rrset.from_text_list(question.name, 5, "IN", question.rdtype, texts))
         return answer

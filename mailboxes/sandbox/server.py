@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.authority import Authority
-from mailboxes.sandbox.dns_server import DnsServer
+from mailboxes.sandbox.dns_server import DnsServer, Zone
 from mailboxes.sandbox.faults import NO_FAULT, Fault
 from mailboxes.sandbox.imap_server import ImapSession
 from mailboxes.sandbox.smtp_server import SmtpSession
@@ -39,6 +39,7 @@ class Sandbox:
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
+        self.zones: dict[str, Zone] = {}  # of mail domains, where they differ from an ordinary one's
         self.authority = Authority()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
@@ -117,7 +118,7 @@ class Sandbox:
 
     async def _start(self) -> None:
         self._dns, _ = await self._loop.create_datagram_endpoint(
-            lambda: DnsServer(self._dns_fault), local_addr=(LOOPBACK, 0)
+            lambda: DnsServer(self._zone), local_addr=(LOOPBACK, 0)
         )
         self.dns_port = self._dns.get_extra_info("sockname")[1]
         tokens = TokenServer(lambda: list(self.accounts.values()), CLIENT)
@@ -181,14 +182,14 @@ class Sandbox:
             with contextlib.suppress(KeyError):
                 self.accounts[address].deliver(raw)
 
-    def _dns_fault(self, name: str) -> str | None:
+    def _zone(self, name: str) -> Zone | None:
         if name == TOKEN_HOST:
-            return ""
+            return Zone()
         for account in self.accounts.values():
             if name in account.hosts:
-                return account.fault.dns
+                return Zone(fault=account.fault.dns)
         domains = {address.rpartition("@")[2] for address in self.accounts}
-        return "" if name in domains else None
+        return self.zones.get(name, Zone(exchangers=(f"mx.{name}",)) if name in domains else None)
 
 
 def _bound(port: int) -> socket.socket:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Protocol
 
 import dns.asyncresolver
+import dns.exception
 import dns.rdatatype
 import dns.resolver
 
@@ -20,10 +21,18 @@ class NameFault(Exception):
 
 
 class Resolver(Protocol):
-    """What the connector needs of a resolver; tests and the sandbox pass their own."""
+    """What is asked of a resolver: addresses to connect to, and what a mail domain says of itself."""
 
     async def addresses(self, host: str) -> list[str]:
         """Every IPv4 and IPv6 address of `host`, IPv4 first, or raise NameFault."""
+        ...
+
+    async def exchangers(self, domain: str) -> list[str]:
+        """The mail exchangers of `domain`, the most preferred first ("" for a null MX), or raise NameFault."""
+        ...
+
+    async def name_servers(self, domain: str) -> list[str]:
+        """The name servers of `domain`, or raise NameFault."""
         ...
 
 
@@ -47,6 +56,21 @@ class DnsResolver:
         if found:
             return found
         raise _fault(host, answers[0])
+
+    async def exchangers(self, domain: str) -> list[str]:
+        """The mail exchangers, by preference, in lower case; none where the domain has none."""
+        rows = [text.split() for text in await self._records(domain, dns.rdatatype.MX)]
+        return [host.lower().rstrip(".") for _preference, host in sorted(rows, key=lambda row: int(row[0]))]
+
+    async def name_servers(self, domain: str) -> list[str]:
+        """The name servers, in lower case."""
+        return [text.lower().rstrip(".") for text in await self._records(domain, dns.rdatatype.NS)]
+
+    async def _records(self, domain: str, kind: dns.rdatatype.RdataType) -> list[str]:
+        try:
+            return await self._ask(domain, kind)
+        except dns.exception.DNSException as error:
+            raise _fault(domain, error) from None
 
     async def _ask(self, host: str, kind: dns.rdatatype.RdataType) -> list[str]:
         answer = await self._resolver.resolve(host, kind, raise_on_no_answer=False)

@@ -26,18 +26,12 @@ from mailboxes.wire.runner import Bounds, Job, check
 from mailboxes.wire.tls import TlsClient
 from mailboxes.wire.values import Endpoint, LegTarget, Limits, Login, Security, Target
 from tests.pool import stream
+from tests.resolvers import OneAddress
 
 CHECKS = 100
 ROUNDS = 5
 UNDER_WAY = (1, 50)
 PASSWORD = "bench-password"
-
-
-class Loopback:
-    """Every name is this machine: name resolution is not what is measured."""
-
-    async def addresses(self, host: str) -> list[str]:
-        return ["127.0.0.1"]
 
 
 def serve(folder: str) -> None:
@@ -71,7 +65,7 @@ def measure(folder: Path) -> None:
         allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),), allowed_ports=frozenset({smtp_port, imap_port})
     )
     connector = Connector(
-        resolver=Loopback(),
+        resolver=OneAddress("127.0.0.1"),
         policy=policy,
         tls=TlsClient(context, float(os.environ.get("RESUME", "0"))),
         limits=Limits(),

@@ -26,15 +26,9 @@ from tests.foreign.introspection import Introspection
 from tests.foreign.postfix import Postfix
 from tests.foreign.processes import LISTEN, CannotRun
 from tests.make import FAST, secret
+from tests.resolvers import OneAddress
 
 BOXES = [f"box{number}@foreign.test" for number in range(40)]
-
-
-class Loopback:
-    """Every name is the address that the foreign servers listen on."""
-
-    async def addresses(self, host: str) -> list[str]:
-        return [LISTEN]
 
 
 @dataclass
@@ -57,7 +51,7 @@ class Foreign:
             ports=frozenset(), allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),), allowed_ports=ports
         )
         return Connector(
-            resolver=Loopback(), policy=policy, tls=TlsClient(self.dovecot.authority.trusting()), limits=FAST
+            resolver=OneAddress(LISTEN), policy=policy, tls=TlsClient(self.dovecot.authority.trusting()), limits=FAST
         )
 
     def place(self, leg: str, security: Security = Security.SSL, name: str = "mail") -> Endpoint:

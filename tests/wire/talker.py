@@ -15,6 +15,7 @@ from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.values import Endpoint, Limits, Security
+from tests.resolvers import OneAddress
 
 MOST_BYTES = 64_000_000
 HOST = "hostile.example.test"
@@ -76,10 +77,11 @@ class Talker:
             self.heard += data
 
 
-class Names:
+class Names(OneAddress):
     """A resolver whose answers are given, one after the other; the last is repeated. Counts the look-ups."""
 
     def __init__(self, *answers: Iterable[str]) -> None:
+        super().__init__("")
         self._answers: Iterator[list[str]] = itertools.chain(map(list, answers), itertools.repeat(list(answers[-1])))
         self.asked = 0
 
