@@ -130,6 +130,9 @@ MAIL_ALLOWED_PORTS = frozenset(int(port) for port in env.list("MAIL_ALLOWED_PORT
 MAIL_CA_FILE = env.str("MAIL_CA_FILE", default="")
 DIAGNOSIS_RULES_FILE = env.str("DIAGNOSIS_RULES_FILE", default="")
 DISCONNECTED_AFTER_HOURS = env.float("DISCONNECTED_AFTER_HOURS", default=24.0)
+KEEP_FAILURES_DAYS = env.float("KEEP_FAILURES_DAYS", default=30.0)
+KEEP_CHANGES_DAYS = env.float("KEEP_CHANGES_DAYS", default=400.0)
+KEEP_ROLLUPS_DAYS = env.float("KEEP_ROLLUPS_DAYS", default=60.0)
 
 CHECK_BATCH = env.int("CHECK_BATCH", default=200)
 CHECKS_UNDER_WAY = env.int("CHECKS_UNDER_WAY", default=250)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
-from django_q.models import Task
 
-from mailboxes.health import asked, due
+from mailboxes.health import asked, due, retention
 from mailboxes.health.outgoing import from_settings
-from mailboxes.models import AskedCheck, Heartbeat
-
-KEEP_ASKED = timedelta(days=30)
-KEEP_TASKS = timedelta(days=7)
+from mailboxes.models import Heartbeat
 
 
 def check_asked() -> int:
@@ -34,10 +29,8 @@ def beat() -> None:
 
 
 def prune() -> None:
-    """Drop asked checks and queue rows past their time."""
-    now = timezone.now()
-    AskedCheck.objects.filter(done_at__lt=now - KEEP_ASKED).delete()
-    Task.objects.filter(stopped__lt=now - KEEP_TASKS).delete()
+    """Drop what is past its time."""
+    retention.prune(timezone.now())
 
 
 def _drain(batch: Callable[[], int]) -> int:

@@ -110,6 +110,7 @@ def evidence(
     version: int | None = None,
     source: Source = Source.CHECK,
     recipients: int = 0,
+    took_ms: int = 0,
 ) -> Evidence:
     """One observation; `failure` is stage, code and words."""
     return Evidence(
@@ -121,6 +122,7 @@ def evidence(
         observed_at=at,
         failure=Step(failure[0], False, 5, failure[1], failure[2]) if failure else None,
         recipients=recipients,
+        took_ms=took_ms,
     )
 
 

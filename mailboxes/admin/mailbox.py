@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,6 +11,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
@@ -32,6 +34,15 @@ from mailboxes.models import AskedCheck, Mailbox
 from mailboxes.reconnect.credentials import Password
 from mailboxes.reconnect.settings import save
 from mailboxes.states import CredentialKind
+
+
+def _time(text: str) -> datetime | None:
+    """Where the timeline goes on; None for a text that is no time."""
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
 
 
 @admin.register(Mailbox)
@@ -92,7 +103,7 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         found = self.get_object(request, object_id)
-        extra = page.context(found, timezone.now()) if found else {}
+        extra = page.context(found, timezone.now(), _time(request.GET.get("before", ""))) if found else {}
         return super().change_view(request, object_id, form_url, extra | (extra_context or {}))
 
     def save_model(self, request: HttpRequest, obj: Mailbox, form: ModelForm[Mailbox], change: bool) -> None:

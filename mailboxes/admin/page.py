@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from mailboxes.admin.badges import ago, cause_words, provider_name, status_label
+from mailboxes.admin import picture, timeline
+from mailboxes.admin.badges import ago, cause_words, provider_name
 from mailboxes.admin.panels import panels
 from mailboxes.diagnosis.advice import Action, Advice, Place, advise
 from mailboxes.diagnosis.categories import Category
@@ -15,14 +16,14 @@ from mailboxes.health.domains import domain_of, sign_of
 from mailboxes.health.legs import unpack
 from mailboxes.health.limits import Use, uses
 from mailboxes.health.policy import leg_status
-from mailboxes.models import AskedCheck, CheckState, Credential, Mailbox, StatusChange
+from mailboxes.models import AskedCheck, CheckDay, CheckState, Credential, Mailbox
 from mailboxes.providers.domains import explain
 from mailboxes.providers.limits import limits_of
 from mailboxes.providers.presets import family
 from mailboxes.states import CredentialKind, Status
 from mailboxes.wire.values import Leg
 
-ROWS = 25
+MOST_CHANGES = 2000
 _FORM_ANCHORS = {Action.UPDATE_CREDENTIALS: "#id_new_password", Action.CHECK_SETTINGS: "#settings"}
 _LEG_NAMES = {Leg.SMTP: "SMTP (sends)", Leg.IMAP: "IMAP (reads)", Leg.OAUTH: "OAuth grant"}
 
@@ -40,12 +41,12 @@ class LegLine:
     text: str
 
 
-def context(mailbox: Mailbox, now: datetime) -> dict[str, Any]:
-    """Everything that the page's templates need."""
+def context(mailbox: Mailbox, now: datetime, before: datetime | None = None) -> dict[str, Any]:
+    """Everything that the page's templates need; the timeline from `before` on backwards."""
     kind = Credential.objects.filter(mailbox=mailbox).values_list("kind", "version", "replaced_at").first()
     advice = advice_for(mailbox, oauth=bool(kind and kind[0] == CredentialKind.OAUTH))
     state = CheckState.objects.filter(mailbox=mailbox).first()
-    changes, failures = mailbox.status_changes.all()[:ROWS], mailbox.failures.all()[:ROWS]
+    listed, older = timeline.days(mailbox, before or now + timedelta(seconds=1))
     return {
         "mailbox": mailbox,
         "now": now,
@@ -59,16 +60,21 @@ def context(mailbox: Mailbox, now: datetime) -> dict[str, Any]:
         "resting": mailbox.resting_until is not None and mailbox.resting_until > now,
         "uses": _uses(mailbox, state, now),
         "domain_sign": _domain_sign(mailbox),
-        "changes": [_change(change) for change in changes],
-        "failures": [(failure, cause_words(failure.category)) for failure in failures],
+        "picture": _picture(mailbox, now),
+        "timeline": listed,
+        "older": older.isoformat() if older else "",
+        "newer": before is not None,
         "panels": panels(mailbox),
         "asked": last_asked(mailbox),
     }
 
 
-def _change(change: StatusChange) -> tuple[StatusChange, str, str, str]:
-    words = cause_words(change.category)
-    return change, status_label(change.from_status), status_label(change.to_status), words
+def _picture(mailbox: Mailbox, now: datetime) -> picture.Picture:
+    start = now - timedelta(days=picture.DAYS)
+    rows = mailbox.status_changes.filter(at__gte=start, at__lte=now).order_by("number")
+    changes = [picture.Change(*row) for row in rows.values_list("at", "from_status", "to_status")[:MOST_CHANGES]]
+    days = CheckDay.objects.filter(mailbox=mailbox, day__gte=start.date()).values_list("day", "hours")
+    return picture.draw(changes, days, status=mailbox.status, created_at=mailbox.created_at, now=now)
 
 
 def last_asked(mailbox: Mailbox) -> AskedCheck | None:

@@ -13,8 +13,8 @@ from mailboxes.wire.values import Leg, Report, Stage, Step
 class Evidence:
     """What was seen of one leg of one mailbox, when, and with which version of the credential.
 
-    `failure` is the failed step, or None for a success; `recipients` is to how many a message was accepted meanwhile.
-    Times are UTC.
+    `failure` is the failed step, or None for a success; `recipients` is to how many a message was accepted meanwhile,
+    `took_ms` how long the leg took. Times are UTC.
     """
 
     mailbox_id: int
@@ -25,6 +25,7 @@ class Evidence:
     observed_at: datetime
     failure: Step | None = None
     recipients: int = 0
+    took_ms: int = 0
 
 
 def from_report(
@@ -45,5 +46,6 @@ def from_report(
         begun_at=begun_at,
         observed_at=observed_at,
         failure=report.failed,
+        took_ms=report.duration_ms,
         recipients=sum(step.ok and step.stage is Stage.DATA for step in report.steps),
     )

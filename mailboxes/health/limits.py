@@ -53,6 +53,11 @@ class Use:
         return self.used / self.limit
 
     @property
+    def near_from(self) -> int:
+        """The number from which on it is near: 80 %."""
+        return int(self.limit * NEAR)
+
+    @property
     def near(self) -> bool:
         """True from 80 % on."""
         return self.share >= NEAR

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from mailboxes.diagnosis.values import Diagnosis, Reply
-from mailboxes.health import alarms, tenants
+from mailboxes.health import alarms, rollups, tenants
 from mailboxes.health.decide import Decision, Filed, decide
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.legs import pack
@@ -70,6 +70,7 @@ def _record_once(
     missed = apply_moves(moves, now)
     settled = [decision for decision in decisions if decision.snapshot.id not in missed]
     _write(settled, now)
+    rollups.add(item for decision in settled for item in waiting[decision.snapshot.id])
     return [_outcome(decision) for decision in settled], missed
 
 

@@ -1,6 +1,6 @@
 """The tables of the mailboxes app."""
 
-from mailboxes.models.checks import AskedCheck, CheckState
+from mailboxes.models.checks import AskedCheck, CheckDay, CheckState
 from mailboxes.models.credential import Credential, OAuthClient
 from mailboxes.models.domain import MailDomain
 from mailboxes.models.history import AuditEntry, Failure, Heartbeat, StaffAlarm, StatusChange
@@ -11,6 +11,7 @@ __all__ = [
     "STATUS_LABELS",
     "AskedCheck",
     "AuditEntry",
+    "CheckDay",
     "CheckState",
     "Credential",
     "Failure",

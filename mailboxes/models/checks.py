@@ -31,6 +31,26 @@ class CheckState(models.Model):
         return f"checks of mailbox {self.mailbox_id}"
 
 
+class CheckDay(models.Model):
+    """A mailbox's day, hour by hour: no row is kept for a passing check (`health.rollups` is the only writer).
+
+    `hours` maps the hour ("0" to "23", UTC) to legs, and each leg to [passed, failed, milliseconds of all that passed,
+    milliseconds of the slowest].
+    """
+
+    # Without an index of its own: the constraint's begins with it.
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="check_days", db_index=False)
+    day = models.DateField()
+    hours = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("mailbox", "day"), name="check_day_once")]
+        indexes = [models.Index(fields=("day",), name="check_day_age")]
+
+    def __str__(self) -> str:
+        return f"checks of mailbox {self.mailbox_id} on {self.day}"
+
+
 class AskedCheck(models.Model):
     """A check that a person asked for: queue and result in one row. At most one of a mailbox is open."""
 
@@ -48,7 +68,10 @@ class AskedCheck(models.Model):
         constraints = [
             models.UniqueConstraint(fields=("mailbox",), condition=Q(done_at__isnull=True), name="one_open_asked_check")
         ]
-        indexes = [models.Index(fields=("asked_at",), condition=Q(done_at__isnull=True), name="asked_check_open")]
+        indexes = [
+            models.Index(fields=("asked_at",), condition=Q(done_at__isnull=True), name="asked_check_open"),
+            models.Index(fields=("done_at",), name="asked_check_age"),
+        ]
 
     def __str__(self) -> str:
         return f"check of mailbox {self.mailbox_id} asked at {self.asked_at:%H:%M:%S}"

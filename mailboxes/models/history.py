@@ -33,6 +33,7 @@ class StatusChange(models.Model):
 
     class Meta:
         ordering = ("-at", "-number")
+        indexes = [models.Index(fields=("-at", "-number"), name="status_change_age")]
         constraints = [
             models.UniqueConstraint(fields=("mailbox", "number"), name="status_change_once"),
             models.CheckConstraint(
@@ -63,7 +64,10 @@ class Failure(models.Model):
 
     class Meta:
         ordering = ("-at", "-id")
-        indexes = [models.Index(fields=("mailbox", "-at"), name="failure_by_mailbox")]
+        indexes = [
+            models.Index(fields=("mailbox", "-at"), name="failure_by_mailbox"),
+            models.Index(fields=("at",), name="failure_age"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.leg} {self.category}"
@@ -81,6 +85,7 @@ class AuditEntry(models.Model):
     class Meta:
         verbose_name_plural = "audit log"
         ordering = ("-at", "-id")
+        indexes = [models.Index(fields=("-at", "-id"), name="audit_entry_age")]
 
     def __str__(self) -> str:
         return f"{self.action} at {self.at:%Y-%m-%d %H:%M}"

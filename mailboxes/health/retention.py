@@ -1,0 +1,48 @@
+"""Drop what is past its time, in small pieces found by an index (O5). The audit log is never pruned."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django_q.models import Task
+
+from mailboxes.models import AskedCheck, CheckDay, Failure, MailDomain, StatusChange
+
+CHUNK = 2000
+WITHIN_S = 20.0
+KEEP_TASKS = timedelta(days=7)
+
+
+def prune(now: datetime, chunk: int = CHUNK) -> dict[str, int]:
+    """Delete what is too old, for 20 seconds at most: the rest waits for the next time. Returns how many of each."""
+    until = time.monotonic() + WITHIN_S
+    return {name: _delete(rows, chunk, until) for name, rows in _past(now).items()}
+
+
+def _past(now: datetime) -> Mapping[str, QuerySet[Any]]:
+    failures = now - timedelta(days=settings.KEEP_FAILURES_DAYS)
+    changes = now - timedelta(days=settings.KEEP_CHANGES_DAYS)
+    rollups = now - timedelta(days=settings.KEEP_ROLLUPS_DAYS)
+    return {
+        "failures": Failure.objects.filter(at__lt=failures).order_by("at"),
+        "asked checks": AskedCheck.objects.filter(done_at__lt=failures).order_by("done_at"),
+        "status changes": StatusChange.objects.filter(at__lt=changes).order_by("at"),
+        "hourly roll-ups": CheckDay.objects.filter(day__lt=rollups.date()).order_by("day"),
+        "mail domains": MailDomain.objects.filter(looked_up_at__lt=failures).order_by("looked_up_at"),
+        "queue rows": Task.objects.filter(stopped__lt=now - KEEP_TASKS).order_by("stopped"),
+    }
+
+
+def _delete(rows: QuerySet[Any], chunk: int, until: float) -> int:
+    total = 0
+    while time.monotonic() < until:
+        keys = list(rows.values_list("pk", flat=True)[:chunk])
+        if not keys:
+            break
+        total += rows.model._default_manager.filter(pk__in=keys).delete()[0]
+    return total
