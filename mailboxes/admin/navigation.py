@@ -16,10 +16,10 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     support = [
         _link("Overview", "dashboard", reverse("admin:index"), request),
         _link("Needs reconnect", "link_off", f"{listed}?needs=reconnect", request, "mailboxes.view_mailbox",
-              badge="mailboxes.admin.navigation.reconnect_count"),
+              badge=_reconnect_count()),
         _link("Mailboxes", "mail", listed, request, "mailboxes.view_mailbox"),
         _link("Alarms", "notifications", reverse("admin:mailboxes_staffalarm_changelist"), request,
-              "mailboxes.view_staffalarm", badge="mailboxes.admin.navigation.alarm_count"),
+              "mailboxes.view_staffalarm", badge=_alarm_count()),
     ]  # fmt: skip
     data = [
         _model("Workspaces", "domain", "mailboxes_workspace", "mailboxes.view_workspace", request),
@@ -41,13 +41,11 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def reconnect_count(request: HttpRequest) -> str:
-    """How many need a reconnect; "" for none."""
+def _reconnect_count() -> str:
     return str(Mailbox.objects.needing_reconnect().count() or "")
 
 
-def alarm_count(request: HttpRequest) -> str:
-    """How many alarms are open; "" for none."""
+def _alarm_count() -> str:
     return str(StaffAlarm.objects.filter(closed_at__isnull=True).count() or "")
 
 

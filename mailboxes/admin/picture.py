@@ -144,8 +144,9 @@ def _x(at: datetime, start: datetime) -> float:
 
 
 def _words(bands: Sequence[Band], lines: Sequence[Line]) -> str:
-    whole = sum(band.width for band in bands)
-    working = sum(band.width for band in bands if band.colour == "green")
+    known = [band for band in bands if band.colour != "grey"]
+    whole = sum(band.width for band in known)
+    working = sum(band.width for band in known if band.colour == "green")
     parts = [f"Connected {100 * working / whole:.1f} % of the time" if whole else "Nothing is known yet"]
     parts += [f"{line.leg.upper()} takes {line.average_ms} ms (slowest {line.slowest_ms} ms)" for line in lines]
     return "; ".join(parts) + "."

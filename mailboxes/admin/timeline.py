@@ -5,8 +5,8 @@ Passing checks have no rows: each day's heading counts them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from heapq import merge
 from itertools import groupby
@@ -17,27 +17,31 @@ from mailboxes.admin.badges import cause_words, status_label
 from mailboxes.models import AskedCheck, AuditEntry, CheckDay, Failure, Mailbox, StatusChange
 
 ROWS = 40
+Counts = dict[str, tuple[int, int]]  # of each leg: passed, failed
 _STATUS_COLOURS = {"connected": "green", "suspect": "amber", "needs_reauth": "red", "error": "orange"}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the timeline."""
+    """One line of the timeline; what was seen `times` times in a row is one, from `since` on."""
 
     at: datetime
     colour: str
     title: str
     detail: str = ""
     words: str = ""
+    times: int = 1
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day's events under its heading; `counted` says what passed and failed on it."""
+    """A day's events under its heading, or a run of days without any. `counted` says what passed and failed."""
 
-    day: date
+    first: date
+    last: date
     counted: str
-    events: Sequence[Event] = field(default_factory=list)
+    events: Sequence[Event]
 
 
 def days(mailbox: Mailbox, before: datetime, rows: int = ROWS) -> tuple[list[Day], datetime | None]:
@@ -51,11 +55,38 @@ def days(mailbox: Mailbox, before: datetime, rows: int = ROWS) -> tuple[list[Day
     found = list(merge(*parts, key=lambda event: event.at, reverse=True))
     # What happened at one instant stays together: the next piece begins before it.
     shown = [event for event in found if event.at >= found[min(rows, len(found)) - 1].at]
-    older = len(found) > len(shown)
-    by_day = {day: list(events) for day, events in groupby(shown, key=lambda event: event.at.astimezone(UTC).date())}
-    counts = _counts(mailbox, before, min(by_day) if older else None)
-    listed = sorted(by_day.keys() | counts.keys(), reverse=True)
-    return [Day(day, counts.get(day, ""), by_day.get(day, [])) for day in listed], (shown[-1].at if older else None)
+    more = len(found) > len(shown)
+    by_day = {day: _collapsed(events) for day, events in groupby(shown, key=_day)}
+    counts = _counts(mailbox, before, min(by_day) if more else None)
+    return _listed(by_day, counts), (shown[-1].at if more else None)
+
+
+def _day(event: Event) -> date:
+    return event.at.astimezone(UTC).date()
+
+
+def _collapsed(events: Iterable[Event]) -> list[Event]:
+    """The same again and again is told once, with its number."""
+    told: list[Event] = []
+    for event in events:
+        last = told[-1] if told else None
+        if last and (last.title, last.detail, last.words) == (event.title, event.detail, event.words):
+            told[-1] = replace(last, times=last.times + 1, since=event.at)
+        else:
+            told.append(event)
+    return told
+
+
+def _listed(by_day: Mapping[date, Sequence[Event]], counts: Mapping[date, Counts]) -> list[Day]:
+    """Every day that has something to tell, the newest first; days without events next to each other are one."""
+    listed: list[Day] = []
+    for quiet, run in groupby(sorted(by_day.keys() | counts.keys(), reverse=True), key=lambda day: day not in by_day):
+        in_run = list(run)
+        groups = [in_run] if quiet else [[day] for day in in_run]
+        for group in groups:
+            total = _sum(counts.get(day, {}) for day in group)
+            listed.append(Day(group[-1], group[0], _words(total), by_day.get(group[0], [])))
+    return listed
 
 
 def _asked_rows(mailbox: Mailbox, before: datetime) -> QuerySet[AskedCheck]:
@@ -88,22 +119,27 @@ def _did(row: AuditEntry) -> Event:
     return Event(row.at, "violet", row.action.capitalize(), _join(f"by {row.actor or 'the system'}", row.detail))
 
 
-def _counts(mailbox: Mailbox, before: datetime, since: date | None) -> dict[date, str]:
+def _counts(mailbox: Mailbox, before: datetime, since: date | None) -> dict[date, Counts]:
     """What passed and failed on each day that has been counted, back to `since` or for a month."""
     last = before.astimezone(UTC).date()
     first = since or last - timedelta(days=30)
     rows = CheckDay.objects.filter(mailbox=mailbox, day__range=(first, last)).values_list("day", "hours")
-    return {day: _counted(hours) for day, hours in rows}
+    return {day: _sum(hours.values()) for day, hours in rows}
 
 
-def _counted(hours: dict[str, dict[str, list[int]]]) -> str:
-    sums: dict[str, list[int]] = {}
-    for legs in hours.values():
-        for leg, (passed, failed, *_times) in legs.items():
-            sums[leg] = [sums.get(leg, [0, 0])[0] + passed, sums.get(leg, [0, 0])[1] + failed]
+def _sum(parts: Iterable[Mapping[str, Sequence[int]]]) -> Counts:
+    total: Counts = {}
+    for part in parts:
+        for leg, (passed, failed, *_times) in part.items():
+            so_far = total.get(leg, (0, 0))
+            total[leg] = (so_far[0] + passed, so_far[1] + failed)
+    return total
+
+
+def _words(counts: Counts) -> str:
     return " · ".join(
         f"{leg.upper()} {passed} passed" + (f", {failed} failed" if failed else "")
-        for leg, (passed, failed) in sums.items()
+        for leg, (passed, failed) in counts.items()
     )
 
 
