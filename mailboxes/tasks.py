@@ -19,8 +19,8 @@ def check_asked() -> int:
 
 
 def check_due() -> int:
-    """Check what is due, batch after batch. Returns how many."""
-    return _drain(lambda: due.check_due(settings.CHECK_BATCH, from_settings()))
+    """Check what is due. Returns how many."""
+    return due.check_due(settings.CHECK_BATCH, from_settings(), settings.TAKE_FOR_S)
 
 
 def beat() -> None:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -142,11 +142,12 @@ def is_silent(cluster: Cluster, now: datetime) -> bool:
 
 def ring(now: datetime) -> list[str]:
     """Queue a bell for each kind of work that waits."""
-    queued = [task.func() for task in OrmQ.objects.filter(key=settings.Q_CLUSTER["name"]) if not _was_killed(task, now)]
+    tasks = [task for task in OrmQ.objects.filter(key=settings.Q_CLUSTER["name"]) if not _was_killed(task, now)]
+    queued = [task.func() for task in tasks]
     bells = [] if BEAT in queued else [BEAT]
     if CHECK_ASKED not in queued and asked.waiting(now).exists():
         bells.append(CHECK_ASKED)
-    if queued.count(CHECK_DUE) < settings.Q_CLUSTER["workers"] - KEPT_FREE and _is_due(now):
+    if _wants_due([task for task in tasks if task.func() == CHECK_DUE], now) and _is_due(now):
         bells.append(CHECK_DUE)
     broker = get_broker()
     for bell in bells:
@@ -154,12 +155,26 @@ def ring(now: datetime) -> list[str]:
     return bells
 
 
+def _wants_due(due: Sequence[OrmQ], now: datetime) -> bool:
+    """True where another worker may take due checks: half of those that may, since the other half only waits for the
+    last of theirs. A host that hangs keeps a worker until its deadline, and must not keep the work."""
+    places = settings.Q_CLUSTER["workers"] - KEPT_FREE
+    taking = [task for task in due if (_taken_for(task, now) or timedelta(0)) < timedelta(seconds=settings.TAKE_FOR_S)]
+    return bool(len(due) < places and len(taking) < (places + 1) // 2)
+
+
+def _taken_for(task: OrmQ, now: datetime) -> timedelta | None:
+    """How long ago a worker took the bell; None where none has."""
+    if task.lock is None or task.lock <= now:
+        return None
+    taken_at: datetime = task.lock - timedelta(seconds=settings.Q_CLUSTER["retry"])
+    return now - taken_at
+
+
 def _was_killed(task: OrmQ, now: datetime) -> bool:
     """True for a bell whose worker must have ended by now: it comes back later, and must not keep us from ringing."""
-    if task.lock is None or task.lock <= now:
-        return False
-    taken_at = task.lock - timedelta(seconds=settings.Q_CLUSTER["retry"])
-    return bool(now - taken_at > timedelta(seconds=settings.Q_CLUSTER["timeout"] + GRACE_S))
+    taken_for = _taken_for(task, now)
+    return taken_for is not None and taken_for > timedelta(seconds=settings.Q_CLUSTER["timeout"] + GRACE_S)
 
 
 def _is_due(now: datetime) -> bool:

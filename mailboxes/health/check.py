@@ -19,6 +19,7 @@ from mailboxes.wire.runner import Job, Pool, check
 from mailboxes.wire.values import Leg, Report, SelfMessage, Stage, Step
 
 _CACHED = Report(Leg.OAUTH, (Step(Stage.TOKEN, True, 0, "", "the access token still works"),))
+Supply = Callable[[], Sequence[Subject]]
 MessageMaker = Callable[[Subject], SelfMessage | None]
 
 
@@ -51,20 +52,30 @@ def no_message(_subject: Subject) -> None:
 
 
 def check_subjects(
-    subjects: Sequence[Subject], outgoing: Outgoing, message: MessageMaker = no_message, every_s: float | None = None
+    supply: Supply,
+    outgoing: Outgoing,
+    message: MessageMaker = no_message,
+    *,
+    every_s: float | None = None,
+    take_for_s: float = 0,
 ) -> Iterator[Checked | None]:
     """Check each mailbox once; results come in the order in which they end, None where none came for `every_s`.
 
-    No mailbox waits for another: each goes its own way from refresh to check. A login refused with a cached access
-    token is tried once more with a new one before it counts (H4). All that is begun ends within BATCH_DEADLINES
-    deadlines; what cannot begin by then comes back with its lease.
+    `supply` is asked for mailboxes at first, and again whenever there is room, until it gives none or `take_for_s` is
+    over: a host that hangs keeps its own place alone. No mailbox waits for another; each goes its own way from refresh
+    to check. A login refused with a cached access token is tried once more with a new one before it counts (H4). All
+    that is begun ends within BATCH_DEADLINES deadlines after the taking; what cannot begin by then comes back with
+    its lease.
     """
-    start_by = time.monotonic() + outgoing.mail.limits.total_s * (settings.BATCH_DEADLINES - 1)
+    take_until = time.monotonic() + take_for_s
+    start_by = take_until + outgoing.mail.limits.total_s * (settings.BATCH_DEADLINES - 1)
     with Pool[Subject, _Done](outgoing.bounds, start_by) as pool:
         batch = _Batch(pool, outgoing, message)
-        batch.begin(subjects)
+        batch.begin(supply())
         for found in pool.results(every_s):
             yield batch.take(*found) if found is not None else None
+            if pool.has_room and time.monotonic() < take_until:
+                batch.begin(supply())
 
 
 _Done = tokens.Attempt | tuple[datetime, tuple[Report, ...]]

@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 from django.db import DataError, OperationalError, transaction
 
 from mailboxes.health import domains
-from mailboxes.health.check import Checked, MessageMaker, check_subjects, no_message
+from mailboxes.health.check import Checked, MessageMaker, Supply, check_subjects, no_message
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.record import record
-from mailboxes.health.targets import load
+from mailboxes.health.targets import Subject, load
 from mailboxes.models import CheckState
 from mailboxes.states import Source
 
 logger = logging.getLogger(__name__)
+Finish = Callable[[Sequence[Checked], datetime], None]
 
 LEASE = timedelta(minutes=3)
 TRIES = 3
@@ -34,11 +35,23 @@ def claim_due(limit: int, now: datetime) -> list[int]:
     return ids
 
 
-def check_due(limit: int, outgoing: Outgoing) -> int:
-    """Check one batch of what is due. Returns how many were claimed."""
-    ids = claim_due(limit, outgoing.clock())
-    check_mailboxes(ids, Source.CHECK, outgoing)
-    return len(ids)
+def check_due(limit: int, outgoing: Outgoing, take_for_s: float = 0) -> int:
+    """Check what is due: one batch of so many, and for `take_for_s` seconds more as soon as there is room for it.
+
+    Returns how many were claimed.
+    """
+    claimed: list[int] = []
+    used_up = False
+
+    def supply() -> Sequence[Subject]:
+        nonlocal used_up
+        ids = [] if used_up else claim_due(limit, outgoing.clock())
+        used_up = len(ids) < limit
+        claimed.extend(ids)
+        return load(ids, outgoing.clock()) if ids else []
+
+    _check(supply, Source.CHECK, outgoing, take_for_s=take_for_s)
+    return len(claimed)
 
 
 def check_mailboxes(
@@ -47,20 +60,34 @@ def check_mailboxes(
     outgoing: Outgoing,
     *,
     message: MessageMaker = no_message,
-    finish: Callable[[Sequence[Checked], datetime], None] | None = None,
+    finish: Finish | None = None,
 ) -> list[Checked]:
-    """Check these mailboxes and record what is seen, every second or every 100, so that a killed worker loses little.
+    """Check these mailboxes and record what is seen.
 
     `finish` runs in the transaction of the record, for those who keep a result of their own.
     """
+    return _check(lambda: load(mailbox_ids, outgoing.clock()), source, outgoing, message=message, finish=finish)
+
+
+def _check(
+    supply: Supply,
+    source: Source,
+    outgoing: Outgoing,
+    *,
+    message: MessageMaker = no_message,
+    finish: Finish | None = None,
+    take_for_s: float = 0,
+) -> list[Checked]:
+    """Results are recorded every second or every 100, so that a killed worker loses little."""
     done: list[Checked] = []
     waiting: list[Checked] = []
     flushed_at = time.monotonic()
-    for checked in check_subjects(load(mailbox_ids, outgoing.clock()), outgoing, message, FLUSH_EVERY_S):
+    for checked in check_subjects(supply, outgoing, message, every_s=FLUSH_EVERY_S, take_for_s=take_for_s):
         waiting += [checked] if checked else []
         if len(waiting) >= FLUSH_AT or time.monotonic() - flushed_at >= FLUSH_EVERY_S:
             _flush(waiting, source, outgoing, finish)
-            done, waiting, flushed_at = done + waiting, [], time.monotonic()
+            done += waiting
+            waiting, flushed_at = [], time.monotonic()
     _flush(waiting, source, outgoing, finish)
     done += waiting
     failing = [checked.subject.address for checked in done if not all(report.ok for report in checked.reports)]
@@ -72,7 +99,7 @@ def _flush(
     checked: Sequence[Checked],
     source: Source,
     outgoing: Outgoing,
-    finish: Callable[[Sequence[Checked], datetime], None] | None,
+    finish: Finish | None,
 ) -> None:
     for attempt in range(TRIES):
         try:
@@ -95,7 +122,7 @@ def _record(
     checked: Sequence[Checked],
     source: Source,
     outgoing: Outgoing,
-    finish: Callable[[Sequence[Checked], datetime], None] | None,
+    finish: Finish | None,
 ) -> None:
     if not checked:
         return

@@ -9,8 +9,9 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -33,6 +34,8 @@ KeyT = TypeVar("KeyT")
 ReplyT = TypeVar("ReplyT")
 ResultT = TypeVar("ResultT")
 FIRST_LEG_SHARE = 0.6
+HEAD_START_S = 3.0
+MOST_WAITING = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +49,16 @@ class Bounds:
 async def check(target: Target, connector: Connector) -> tuple[Report, ...]:
     """Check the wanted legs of one mailbox within the connector's limits.
 
-    A password goes to SMTP first, then once to IMAP (SPEC X3); access tokens go to both side by side.
+    A password goes to SMTP first, then once to IMAP (SPEC X3), which does not wait for a server that hangs; access
+    tokens go to both side by side.
     """
     began = asyncio.get_running_loop().time()
     deadline = began + connector.limits.total_s
     legs = [(leg, wanted) for leg, wanted in ((Leg.SMTP, target.smtp), (Leg.IMAP, target.imap)) if wanted]
-    by_token = all(wanted.login.kind is SecretKind.ACCESS_TOKEN for _leg, wanted in legs)
-    if by_token and target.message is None:
-        runs = [_check_leg(leg, wanted, target, connector, began, deadline) for leg, wanted in legs]
-        return tuple(await asyncio.gather(*runs))
+    if target.message is None:
+        by_token = all(wanted.login.kind is SecretKind.ACCESS_TOKEN for _leg, wanted in legs)
+        runs = [partial(_check_leg, leg, wanted, target, connector, began, deadline) for leg, wanted in legs]
+        return await _one_after_the_other(runs, head_start_s=0 if by_token else HEAD_START_S)
     reports: list[Report] = []
     for leg, wanted in legs:
         if not all(report.ok for report in reports):
@@ -63,6 +67,22 @@ async def check(target: Target, connector: Connector) -> tuple[Report, ...]:
         until = deadline if leg is legs[-1][0] else began + connector.limits.total_s * FIRST_LEG_SHARE
         reports.append(await _check_leg(leg, wanted, target, connector, began, until))
     return tuple(reports)
+
+
+async def _one_after_the_other(
+    runs: Sequence[Callable[[], Coroutine[Any, Any, Report]]], head_start_s: float
+) -> tuple[Report, ...]:
+    """All their reports. Each begins when the one before has ended or has had its head start."""
+    tasks: list[asyncio.Task[Report]] = []
+    try:
+        for run in runs:
+            if tasks and head_start_s:
+                await asyncio.wait(tasks[-1:], timeout=head_start_s)
+            tasks.append(asyncio.create_task(run()))
+        return tuple([await task for task in tasks])
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +109,7 @@ class Pool(Generic[KeyT, ResultT]):
         self._by_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(bounds.per_host))
         self._results: queue.SimpleQueue[tuple[KeyT, ResultT] | None] = queue.SimpleQueue()
         self._under_way = 0
+        self._running = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = (_loop_factory() or asyncio.new_event_loop)()
         self._thread = threading.Thread(target=self._loop.run_forever, name="wire", daemon=True)
@@ -110,6 +131,11 @@ class Pool(Generic[KeyT, ResultT]):
         """Take one more job; from the caller's thread."""
         self._under_way += 1
         self._loop.call_soon_threadsafe(self._start, job)
+
+    @property
+    def has_room(self) -> bool:
+        """True while more could run than does, and not many wait for a host that is at its bound."""
+        return self._running < self._bounds.total and self._under_way < MOST_WAITING * self._bounds.total
 
     def results(self, every_s: float | None = None) -> Iterator[tuple[KeyT, ResultT] | None]:
         """Each result as it comes, until no job is left; with `every_s`, None where none came for so long."""
@@ -133,11 +159,18 @@ class Pool(Generic[KeyT, ResultT]):
         try:
             async with self._by_host[job.host], self._in_all:
                 if time.monotonic() < self._start_by:
-                    found = (job.key, await job.work())
+                    found = (job.key, await self._counted(job.work()))
         except Exception as error:  # the type alone is logged: the text may hold a secret
             logger.error("a check ended in our own fault: %s", type(error).__name__)
         finally:
             self._results.put(found)
+
+    async def _counted(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        self._running += 1
+        try:
+            return await work
+        finally:
+            self._running -= 1
 
     async def _cancel(self) -> None:
         tasks = list(self._tasks)

@@ -16,7 +16,7 @@ from mailboxes.health.due import LEASE, check_due, check_mailboxes, claim_due
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.record import record
 from mailboxes.health.targets import Subject, load
-from mailboxes.models import AskedCheck, AuditEntry, Credential, Failure, Mailbox, OAuthClient, StaffAlarm
+from mailboxes.models import AskedCheck, AuditEntry, CheckState, Credential, Failure, Mailbox, OAuthClient, StaffAlarm
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
 from mailboxes.sandbox.faults import NO_FAULT, Fault, LegFault, faults
 from mailboxes.sandbox.server import Sandbox
@@ -304,3 +304,23 @@ def test_one_answer_that_cannot_be_stored_takes_no_other_with_it(
     monkeypatch.setattr(due, "record", picky)
     check_mailboxes([bad.pk, good.pk], Source.CHECK, make_outgoing(sandbox, clock))
     assert (status_of(good)[0], status_of(bad)[0]) == ("connected", "unverified")
+
+
+def test_a_host_that_hangs_keeps_its_own_place_and_the_work_goes_on(sandbox: Sandbox, clock: Clock) -> None:
+    """One batch after the other is begun while the first one's slowest mailbox still waits for its server."""
+    hung, account = make_sandbox_mailbox(sandbox, Fault("hangs", "", smtp=LegFault(connect="silent")))
+    CheckState.objects.filter(mailbox=hung).update(next_check_at=START - timedelta(hours=1))
+    for _ in range(9):
+        make_sandbox_mailbox(sandbox)
+    clock.move(minutes=1)
+    assert check_due(3, make_outgoing(sandbox, clock), take_for_s=5) == 10
+    assert Mailbox.objects.filter(status="connected").count() == 9
+    assert state_of(hung).smtp["failures"] == 1
+    assert account.seen["smtp connections"] == 1
+
+
+def test_what_is_due_is_taken_in_batches_and_each_mailbox_once(sandbox: Sandbox, clock: Clock) -> None:
+    accounts = [make_sandbox_mailbox(sandbox)[1] for _ in range(7)]
+    clock.move(minutes=1)
+    assert check_due(2, make_outgoing(sandbox, clock), take_for_s=5) == 7
+    assert {account.seen["smtp logins"] for account in accounts} == {1}

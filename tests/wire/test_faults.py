@@ -10,11 +10,11 @@ import pytest
 from mailboxes.diagnosis.engine import engine
 from mailboxes.diagnosis.values import Reply
 from mailboxes.providers.presets import family
-from mailboxes.sandbox.faults import NO_FAULT, Fault, faults
+from mailboxes.sandbox.faults import NO_FAULT, Fault, LegFault, faults
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
-from mailboxes.wire.runner import Bounds, Job, check
+from mailboxes.wire.runner import HEAD_START_S, Bounds, Job, check
 from mailboxes.wire.values import (
     LegTarget,
     Limits,
@@ -111,6 +111,23 @@ def test_one_deadline_ends_a_server_that_never_answers(sandbox: Sandbox) -> None
     legs = run(sandbox, target(sandbox, faults()["never-answers"]), limits)
     assert legs["imap"].failed is not None and legs["imap"].failed.code == "ETIMEDOUT"
     assert legs["imap"].duration_ms < 3000
+
+
+def test_x3_a_server_that_hangs_does_not_keep_the_other_leg_waiting(sandbox: Sandbox) -> None:
+    wanted = target(sandbox, NO_FAULT)
+    hung = target(sandbox, Fault("hangs", "", smtp=LegFault(connect="silent")))
+    limits = Limits(dns_s=2, connect_s=5, command_s=5, total_s=5.0)
+    legs = run(sandbox, Target(hung.smtp, wanted.imap), limits)
+    assert legs["smtp"].failed is not None and legs["smtp"].failed.code == "ETIMEDOUT"
+    assert legs["imap"].ok and HEAD_START_S * 1000 <= legs["imap"].ended_ms < 4500
+
+
+def test_x3_a_password_that_smtp_refuses_is_tried_on_imap_afterwards(sandbox: Sandbox) -> None:
+    began: list[int] = []
+    wanted = target(sandbox, faults()["wrong-password"])
+    assert wanted.smtp and wanted.imap
+    asyncio.run(check(wanted, sandbox.connector(FAST, on_connect=lambda _address, port: began.append(port))))
+    assert began == [wanted.smtp.endpoint.port, wanted.imap.endpoint.port]
 
 
 def test_a_job_that_raises_spoils_no_other() -> None:

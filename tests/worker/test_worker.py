@@ -56,7 +56,18 @@ def test_long_checks_leave_a_worker_for_the_sign_of_life_and_one_for_people() ->
     asked.ask([make_mailbox().pk], acting_user=None, now=timezone.now())
     for _tick in range(10):
         worker.ring(timezone.now())
-    assert bells() == ["beat", "check_asked", "check_due", "check_due"]  # of four workers
+    assert bells() == ["beat", "check_asked", "check_due", "check_due"]  # of six workers, two of which take
+
+
+def test_while_some_wait_for_a_host_that_hangs_others_take_and_two_stay_free() -> None:
+    make_mailbox()
+    now = timezone.now()
+    for _round in range(4):
+        worker.ring(now)
+        worker.ring(now)
+        OrmQ.objects.filter(lock__lte=now).update(lock=now + timedelta(seconds=300))  # taken now
+        now += timedelta(seconds=21)
+    assert bells().count("check_due") == 4
 
 
 def test_nothing_due_rings_for_nothing() -> None:
@@ -155,7 +166,7 @@ def test_a_bell_whose_worker_was_killed_does_not_silence_the_next() -> None:
     for _tick in range(2):
         worker.ring(timezone.now())
     OrmQ.objects.update(lock=timezone.now() + timedelta(seconds=300))  # all taken now, by workers that then die
-    assert worker.ring(timezone.now() + timedelta(seconds=60)) == []
+    assert worker.ring(timezone.now() + timedelta(seconds=60)) == [worker.CHECK_DUE]  # these only wait by then
     rung = worker.ring(timezone.now() + timedelta(seconds=110))
     assert worker.CHECK_ASKED in rung and worker.BEAT in rung
 
