@@ -10,6 +10,8 @@ from mailboxes.wire.values import Limits
 
 _LITERAL = re.compile(rb"\{0*(\d{1,12})\d*\+?\}$")
 _CODE = re.compile(r"^\[([^\]]*)\]\s*(.*)$", re.DOTALL)
+# Untagged data that something here reads; the rest (FLAGS, EXISTS, OK [UIDVALIDITY …]) is read over.
+WANTED = frozenset({b"NO", b"BAD", b"BYE", b"PREAUTH", b"CAPABILITY", b"SEARCH", b"LIST"})
 _STATUSES = ("OK", "NO", "BAD", "BYE", "PREAUTH")
 
 
@@ -43,6 +45,7 @@ class ImapParser:
         self._line = b""
         self._literal = 0
         self._size = 0
+        self._greeted = False
 
     @property
     def unread(self) -> bytes:
@@ -62,6 +65,9 @@ class ImapParser:
             found = _LITERAL.search(part) if part.endswith(b"}") else None
             if found is None:
                 whole, self._line = self._line + part, b""
+                if self._greeted and whole[:2] == b"* " and whole[2:].partition(b" ")[0].upper() not in WANTED:
+                    continue
+                self._greeted = True
                 return self._parse(whole.decode("utf-8", "replace"))
             self._literal = int(found.group(1))
             if self._literal > self._limits.literal_bytes:

@@ -72,16 +72,20 @@ async def check(target: Target, connector: Connector) -> tuple[Report, ...]:
 async def _one_after_the_other(
     runs: Sequence[Callable[[], Coroutine[Any, Any, Report]]], head_start_s: float
 ) -> tuple[Report, ...]:
-    """All their reports. Each begins when the one before has ended or has had its head start."""
-    tasks: list[asyncio.Task[Report]] = []
+    """All their reports. The second begins when the first has ended, or has had its head start."""
+    if len(runs) < 2:
+        return tuple([await run() for run in runs])
+    first, second = runs
+    beside: list[asyncio.Task[Report]] = []
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(head_start_s, lambda: beside.append(loop.create_task(second())))
     try:
-        for run in runs:
-            if tasks and head_start_s:
-                await asyncio.wait(tasks[-1:], timeout=head_start_s)
-            tasks.append(asyncio.create_task(run()))
-        return tuple([await task for task in tasks])
+        report = await first()
+        timer.cancel()
+        return report, (await beside[0] if beside else await second())
     finally:
-        for task in tasks:
+        timer.cancel()
+        for task in beside:
             task.cancel()
 
 
