@@ -1,111 +1,156 @@
-"""`make bench`: what a check costs, as a ratio to two raw TLS handshakes in the same run, on this machine's cores.
+"""`make bench`: what a check and a row cost here, as ratios to a baseline in the same run; a Markdown report.
 
-Prints a Markdown table. CPU is this process's; the sandbox runs in a process of its own. Median of five.
+python -m tests.benchmarks [FILE]. Each figure is the median of five processes that take turns; CPU is the measured
+process's own, without the servers'.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 import json
 import os
+import platform
+import shutil
 import ssl
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Coroutine
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from mailboxes.sandbox.server import Sandbox
-from mailboxes.wire.addresses import AddressPolicy
-from mailboxes.wire.connector import Connector
-from mailboxes.wire.runner import Bounds, Job, check
-from mailboxes.wire.tls import TlsClient
-from mailboxes.wire.values import Endpoint, LegTarget, Limits, Login, Security, Target
-from tests.pool import stream
-from tests.resolvers import OneAddress
+from tests.benchmarks.servers import serving
 
-CHECKS = 100
 ROUNDS = 5
-UNDER_WAY = (1, 50)
-PASSWORD = "bench-password"
+CHECKS = 400
+UNDER_WAY = (1, 50, 250)
+BASELINE, OURS, RESUMED = "handshakes", "ours", "ours, resumed"
+NODE = "nodemailer and imapflow"
+SUBJECTS = (BASELINE, OURS, RESUMED, "smtplib and imaplib", NODE)
+SHARES = ("0", "0.02")
+HERE = Path(__file__).parent
+
+MACHINE = """{cores} cores, Python {python}, {openssl}, against {servers} on loopback, on the same cores.
+"""
+METHOD = f"""Each line is the median of {ROUNDS} processes that took turns, {CHECKS} checks each after a warm-up. CPU is
+the process's own. A check is both legs: TLS, login, folder opened, goodbye. Certificates are a leaf with one intermediate,
+as public authorities issue them. Every subject makes one TLS context and keeps it.
+"""
+HANGING = """
+## Hosts that hang
+
+250 under way, fed as production feeds; a steady state of 20 seconds, median of three.
+"""
+ROWS = """
+## What a row costs
+
+Claim and record on PostgreSQL, batches of 500, both legs, one mailbox in fifty failing.
+"""
 
 
-def serve(folder: str) -> None:
-    """The sandbox's own process: one account, its places written to a file; ends with its parent's pipe."""
-    with Sandbox() as sandbox:
-        account = sandbox.add("bench@bench.test", PASSWORD)
-        assert account.smtp and account.imap
-        sandbox.authority.write(Path(folder) / "ca.pem")
-        places = [[place.host, place.port] for place in (account.smtp, account.imap)]
-        (Path(folder) / "places.json").write_text(json.dumps(places))
-        print("ready", flush=True)
-        sys.stdin.read()
+def run(*command: str | Path) -> str:
+    """What a measured process prints."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command[:4]} failed: {done.stderr[-800:]}")
+    return done.stdout
 
 
-def cost(jobs: int, work: Callable[[], Coroutine[Any, Any, Any]], under_way: int) -> tuple[float, float]:
-    """CPU seconds and checks per second of so many jobs, median of five runs."""
-    cpu, rate = [], []
-    for _round in range(ROUNDS):
-        cpu_began, began = time.process_time(), time.perf_counter()
-        done = list(stream([Job(number, "h", work) for number in range(jobs)], Bounds(under_way, under_way)))
-        assert len(done) == jobs
-        cpu.append(time.process_time() - cpu_began)
-        rate.append(jobs / (time.perf_counter() - began))
-    return statistics.median(cpu) / jobs, statistics.median(rate)
+def node_modules(folder: Path) -> Path | None:
+    """nodemailer and imapflow, installed here; None where npm cannot."""
+    if shutil.which("npm") is None:
+        return None
+    shutil.copy(HERE / "package.json", folder)
+    command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", str(folder)]
+    done = subprocess.run(command, capture_output=True, cwd=folder, check=False)
+    return folder if done.returncode == 0 else None
 
 
-def measure(folder: Path) -> None:
-    (smtp_host, smtp_port), (imap_host, imap_port) = json.loads((folder / "places.json").read_text())
-    context = ssl.create_default_context(cafile=folder / "ca.pem")
-    policy = AddressPolicy(
-        allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),), allowed_ports=frozenset({smtp_port, imap_port})
-    )
-    connector = Connector(
-        resolver=OneAddress("127.0.0.1"),
-        policy=policy,
-        tls=TlsClient(context, float(os.environ.get("RESUME", "0"))),
-        limits=Limits(),
-    )
-    login = Login("bench@bench.test", PASSWORD)
-    wanted = Target(
-        LegTarget(Endpoint(smtp_host, smtp_port, Security.SSL), login),
-        LegTarget(Endpoint(imap_host, imap_port, Security.SSL), login),
-    )
-
-    async def one_check() -> None:
-        assert all(report.ok for report in await check(wanted, connector))
-
-    async def two_handshakes() -> None:
-        for host, port in ((smtp_host, smtp_port), (imap_host, imap_port)):
-            _reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=host)
-            writer.transport.abort()
-
-    print(
-        f"# What a check costs\n\n{os.cpu_count()} cores, {ssl.OPENSSL_VERSION}, {CHECKS} checks, median of {ROUNDS}\n"
-    )
-    print("| under way | two raw handshakes, CPU ms | one check, CPU ms | ratio | checks per second |")
-    print("| --- | --- | --- | --- | --- |")
+def checks(place: Path, modules: Path | None) -> Iterator[str]:
+    """The table of what a check costs."""
+    yield "| under way | what | CPU ms a check | ratio | checks a second | peak memory, MiB |"
+    yield "| ---: | --- | ---: | ---: | ---: | ---: |"
     for under_way in UNDER_WAY:
-        raw, _ = cost(CHECKS, two_handshakes, under_way)
-        whole, rate = cost(CHECKS, one_check, under_way)
-        print(f"| {under_way} | {raw * 1000:.2f} | {whole * 1000:.2f} | {whole / raw:.2f} | {rate:.0f} |", flush=True)
+        found: dict[str, list[dict[str, float]]] = defaultdict(list)
+        for _round in range(ROUNDS):
+            for subject in SUBJECTS if modules else SUBJECTS[:-1]:
+                command: tuple[str | Path, ...] = (sys.executable, "-m", "tests.benchmarks.subject", place, subject)
+                if subject == NODE:
+                    command = ("node", HERE / "subject.mjs", modules or "", place)
+                found[subject].append(json.loads(run(*command, str(under_way), str(CHECKS))))
+        base = _median(found[BASELINE], "cpu_s")
+        for subject, rows in found.items():
+            cpu, wall, peak = (_median(rows, key) for key in ("cpu_s", "wall_s", "peak_kib"))
+            name = "two raw TLS handshakes" if subject == BASELINE else f"one check, {subject}"
+            figures = f"{cpu / CHECKS * 1000:.2f} | {cpu / base:.2f} | {CHECKS / wall:.0f} | {peak / 1024:.0f}"
+            yield f"| {under_way} | {name} | {figures} |"
+
+
+def hanging(place: Path) -> Iterator[str]:
+    """The table of what hosts that hang cost."""
+    rates: dict[str, list[float]] = defaultdict(list)
+    for _round in range(3):
+        for share in SHARES:
+            rates[share].append(float(run(sys.executable, "-m", "tests.benchmarks.hanging", place, share)))
+    whole, some = (statistics.median(rates[share]) for share in SHARES)
+    yield "| hosts that hang | checks a second | lost |"
+    yield "| ---: | ---: | ---: |"
+    yield f"| none | {whole:.0f} | |"
+    yield f"| 2 % | {some:.0f} | {100 * (1 - some / whole):.0f} % |"
+
+
+def database() -> Iterator[str]:
+    """The table of what a row costs, or why there is none."""
+    if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        yield "Not measured: DATABASE_URL names no PostgreSQL (`scripts/with-postgres` starts a throwaway one)."
+        return
+    rows = [json.loads(line) for line in run(sys.executable, "-m", "tests.benchmarks.database").splitlines()]
+    yield "| mailboxes | claim, ms each | record, ms each | ratio | of it our CPU, ms | queries for a batch of 500 |"
+    yield "| ---: | ---: | ---: | ---: | ---: | ---: |"
+    first = rows[0]["claim_ms"] + rows[0]["record_ms"]
+    for row in rows:
+        claim, write = row["claim_ms"], row["record_ms"]
+        figures = (
+            f"{claim:.3f} | {write:.3f} | {(claim + write) / first:.2f} | {row['cpu_ms']:.3f} | {row['queries']:.0f}"
+        )
+        yield f"| {row['size']:,} | {figures} |"
+
+
+def report() -> Iterator[str]:
+    """The report's lines, as they become known."""
+    with TemporaryDirectory(prefix="postmend-bench-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        modules = node_modules(folder)
+        with serving(folder) as servers:
+            place = servers.write(folder)
+            yield "# What a check costs\n"
+            yield MACHINE.format(
+                cores=os.cpu_count(),
+                python=platform.python_version(),
+                openssl=ssl.OPENSSL_VERSION,
+                servers=servers.name,
+            )
+            yield METHOD
+            yield from checks(place, modules)
+            yield "" if modules else "\nNode was not measured: npm is not reachable."
+            yield HANGING
+            yield from hanging(place)
+    yield ROWS
+    yield from database()
+
+
+def _median(rows: list[dict[str, float]], key: str) -> float:
+    return statistics.median(row[key] for row in rows)
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["serve"]:
-        serve(sys.argv[2])
-        return
-    with TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "tests.benchmarks", "serve", folder]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout is not None and server.stdout.readline() == "ready\n"
-            measure(Path(folder))
-            assert server.stdin is not None
-            server.stdin.close()
+    lines = []
+    for line in report():
+        print(line, flush=True)
+        lines.append(line)
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

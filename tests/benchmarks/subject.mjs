@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 const [modules, placeFile, underWay, checks] = process.argv.slice(2);
-const require = createRequire(modules + "/");
+const require = createRequire(modules + "/package.json");
 const nodemailer = require("nodemailer");
 const { ImapFlow } = require("imapflow");
 const place = JSON.parse(readFileSync(placeFile, "utf8"));

@@ -48,12 +48,14 @@ def handshakes(place: Place) -> Work:
     return work
 
 
+def loopback(ports: set[int]) -> AddressPolicy:
+    """Loopback is open, at these ports."""
+    return AddressPolicy(allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),), allowed_ports=frozenset(ports))
+
+
 def ours(place: Place, resume_for_s: float) -> Work:
     """A check of both legs as production runs it."""
-    policy = AddressPolicy(
-        allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),),
-        allowed_ports=frozenset({place.smtp_port, place.imap_port}),
-    )
+    policy = loopback({place.smtp_port, place.imap_port})
     tls = TlsClient(context(place), resume_for_s)
     connector = Connector(resolver=OneAddress(place.address), policy=policy, tls=tls, limits=Limits())
     smtp = Endpoint(place.smtp_host, place.smtp_port, Security.SSL)
@@ -74,8 +76,9 @@ def by_threads(place: Place, under_way: int) -> Work:
     pool = ThreadPoolExecutor(under_way)
 
     def one(user: str) -> None:
-        with smtplib.SMTP_SSL(place.address, place.smtp_port, context=tls) as smtp:
-            smtp.login(user, PASSWORD)
+        smtp = smtplib.SMTP_SSL(place.address, place.smtp_port, context=tls)
+        smtp.login(user, PASSWORD)
+        smtp.close()
         with imaplib.IMAP4_SSL(place.address, place.imap_port, ssl_context=tls) as imap:
             imap.login(user, PASSWORD)
             imap.select("INBOX")
