@@ -32,6 +32,11 @@ class Checked:
     begun_at: datetime
     observed_at: datetime
 
+    @property
+    def passed(self) -> bool:
+        """True where every leg passed."""
+        return all(report.ok for report in self.reports)
+
     def evidence(self, source: Source) -> list[Evidence]:
         """One piece of evidence for each leg."""
         return [

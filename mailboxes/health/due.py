@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.db import DataError, OperationalError, transaction
@@ -40,18 +40,18 @@ def check_due(limit: int, outgoing: Outgoing, take_for_s: float = 0) -> int:
 
     Returns how many were claimed.
     """
-    claimed: list[int] = []
-    used_up = False
+    claimed, used_up = 0, False
 
     def supply() -> Sequence[Subject]:
-        nonlocal used_up
+        nonlocal claimed, used_up
         ids = [] if used_up else claim_due(limit, outgoing.clock())
         used_up = len(ids) < limit
-        claimed.extend(ids)
+        claimed += len(ids)
         return load(ids, outgoing.clock()) if ids else []
 
-    _check(supply, Source.CHECK, outgoing, take_for_s=take_for_s)
-    return len(claimed)
+    for _checked in _check(supply, Source.CHECK, outgoing, take_for_s=take_for_s):
+        pass  # recorded; nothing of it is kept here
+    return claimed
 
 
 def check_mailboxes(
@@ -66,7 +66,8 @@ def check_mailboxes(
 
     `finish` runs in the transaction of the record, for those who keep a result of their own.
     """
-    return _check(lambda: load(mailbox_ids, outgoing.clock()), source, outgoing, message=message, finish=finish)
+    subjects = load(mailbox_ids, outgoing.clock())
+    return list(_check(lambda: subjects, source, outgoing, message=message, finish=finish))
 
 
 def _check(
@@ -77,22 +78,22 @@ def _check(
     message: MessageMaker = no_message,
     finish: Finish | None = None,
     take_for_s: float = 0,
-) -> list[Checked]:
-    """Results are recorded every second or every 100, so that a killed worker loses little."""
-    done: list[Checked] = []
+) -> Iterator[Checked]:
+    """Each check, once it is recorded: every second or every 100, so that a killed worker loses little."""
+    failing: set[str] = set()
     waiting: list[Checked] = []
     flushed_at = time.monotonic()
     for checked in check_subjects(supply, outgoing, message, every_s=FLUSH_EVERY_S, take_for_s=take_for_s):
         waiting += [checked] if checked else []
         if len(waiting) >= FLUSH_AT or time.monotonic() - flushed_at >= FLUSH_EVERY_S:
             _flush(waiting, source, outgoing, finish)
-            done += waiting
+            failing |= {one.subject.address for one in waiting if not one.passed}
+            yield from waiting
             waiting, flushed_at = [], time.monotonic()
     _flush(waiting, source, outgoing, finish)
-    done += waiting
-    failing = [checked.subject.address for checked in done if not all(report.ok for report in checked.reports)]
+    failing |= {one.subject.address for one in waiting if not one.passed}
+    yield from waiting
     domains.look_up(failing, outgoing.mail.resolver, outgoing.clock())
-    return done
 
 
 def _flush(

@@ -33,8 +33,8 @@ HERE = Path(__file__).parent
 MACHINE = """{cores} cores, Python {python}, {openssl}, against {servers} on loopback, on the same cores.
 """
 METHOD = f"""Each line is the median of {ROUNDS} processes that took turns, {CHECKS} checks each after a warm-up. CPU is
-the process's own. A check is both legs: TLS, login, folder opened, goodbye. Certificates are a leaf with one intermediate,
-as public authorities issue them. Every subject makes one TLS context and keeps it.
+the process's own. A check is both legs: TLS, login, folder opened, goodbye. Certificates are a leaf with one
+intermediate, as public authorities issue them. Every subject makes one TLS context and keeps it.
 """
 HANGING = """
 ## Hosts that hang
