@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ssl
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
 import trustme
+from OpenSSL import SSL
+
+from mailboxes.wire.tls import RESUME_FOR_S, TlsClient
 
 
 class Authority:
@@ -23,8 +28,14 @@ class Authority:
         """Write the authority's certificate, to be trusted by the clients."""
         self._ca.cert_pem.write_to_path(path)
 
+    def client(self, resume_for_s: float = RESUME_FOR_S, clock: Callable[[], float] = time.time) -> TlsClient:
+        """A client of ours that trusts this authority alone."""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        self._ca.configure_trust(context)
+        return TlsClient(context, resume_for_s, clock)
+
     def trusting(self) -> ssl.SSLContext:
-        """A verifying client context that trusts this authority."""
+        """A verifying context for clients of others that trusts this authority."""
         context = ssl.create_default_context()
         self._ca.configure_trust(context)
         return context

@@ -24,7 +24,6 @@ from mailboxes.sandbox.token_server import TokenServer
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.resolver import DnsResolver
-from mailboxes.wire.tls import TlsClient
 from mailboxes.wire.values import Endpoint, Limits, Security
 
 LOOPBACK = "127.0.0.1"
@@ -96,7 +95,7 @@ class Sandbox:
         return Connector(
             resolver=resolver,
             policy=policy,
-            tls=TlsClient(self.authority.trusting()),
+            tls=self.authority.client(),
             limits=limits,
             on_connect=on_connect,
         )

@@ -7,13 +7,11 @@ be bounded whatever the server sends, and a session must be offered to the hands
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import cast
 
-from mailboxes.wire.tls import Secured, TlsClient
+from mailboxes.wire.tls import Secured, TlsClient, TlsFault
 
 HIGH_WATER = 262_144
-CHUNK = 65_536
 
 
 class Channel(asyncio.Protocol):
@@ -42,7 +40,7 @@ class Channel(asyncio.Protocol):
         if self._secured is None:
             self._buffer += data
         else:
-            self._secured.incoming.write(data)
+            self._secured.feed(data)
             if not self._secured.open:
                 self._shake_hands(self._secured)
                 if not (self._secured.open or self._error):
@@ -114,8 +112,7 @@ class Channel(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Queue `data` for sending; a lost connection shows at the next read."""
         if self._secured is not None:
-            self._secured.tls.write(data)
-            data = self._secured.outgoing.read()
+            data = self._secured.encrypt(data)
         self._send(data)
 
     def _send(self, data: bytes) -> None:
@@ -123,7 +120,7 @@ class Channel(asyncio.Protocol):
             self._transport.write(data)
 
     async def start_tls(self, client: TlsClient, host: str, timeout_s: float) -> None:
-        """Upgrade to TLS, verifying the certificate for `host`. Raises ssl.SSLError, OSError or TimeoutError."""
+        """Upgrade to TLS, verifying the certificate for `host`. Raises TlsFault, OSError or TimeoutError."""
         self._client, self._secured = client, client.begin(host, self._port)
         self.allow(timeout_s)
         try:
@@ -141,13 +138,10 @@ class Channel(asyncio.Protocol):
     def _shake_hands(self, secured: Secured) -> None:
         """As far as what has come allows; the last flight goes out too, or the alert that says why not."""
         try:
-            secured.tls.do_handshake()
-            secured.open = True
-        except ssl.SSLWantReadError:
-            pass
-        except (ssl.SSLError, OSError) as error:
-            self._error = error
-        self._send(secured.outgoing.read())
+            secured.shake_hands()
+        except TlsFault as fault:
+            self._error = fault
+        self._send(secured.waiting())
 
     def _decrypt(self) -> None:
         """Move what can be read by now into the buffer."""
@@ -155,22 +149,18 @@ class Channel(asyncio.Protocol):
         if secured is None or not secured.open:
             return
         try:
-            while not self._ended and (secured.incoming.pending or secured.tls.pending()):
-                data = secured.tls.read(CHUNK)
+            while data := secured.decrypt():
                 self._buffer += data
-                self._ended = not data  # the server said goodbye
-        except ssl.SSLWantReadError:
-            pass  # half a record
-        except ssl.SSLError as error:
-            self._error = ConnectionResetError(f"the TLS connection broke: {error.reason}")
+            self._ended = self._ended or data is None  # the server said goodbye
+        except TlsFault as fault:
+            self._error = ConnectionResetError(f"the TLS connection broke: {fault}")
             self._ended = True
-        if secured.outgoing.pending:
-            self._send(secured.outgoing.read())
+        self._send(secured.waiting())
 
     @property
     def resumed(self) -> bool:
         """True where the TLS session was resumed."""
-        return self._secured is not None and bool(self._secured.tls.session_reused)
+        return self._secured is not None and self._secured.resumed
 
     def close(self) -> None:
         """Drop the connection at once; nothing is awaited from the server."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ from mailboxes.wire.addresses import AddressPolicy, Refused, normal_host
 from mailboxes.wire.channel import Channel, open_channel
 from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.resolver import NameFault, Resolver
-from mailboxes.wire.tls import TlsClient, tls_client
+from mailboxes.wire.tls import TlsClient, TlsFault, tls_client
 from mailboxes.wire.values import Endpoint, Limits, Security, Stage
 
 
@@ -47,12 +46,8 @@ class Connector:
             raise recorder.fault("PLAINTEXT_BEFORE_TLS", b"the server spoke before TLS: " + words)
         try:
             await channel.start_tls(self.tls, normal_host(host), self.limits.connect_s)
-        except ssl.SSLCertVerificationError as error:
-            text = f"certificate verify failed: {error.verify_message}"
-            raise recorder.fault("CERTIFICATE_VERIFY_FAILED", text) from None
-        except ssl.SSLError as error:
-            reason = error.reason or "SSL_ERROR"
-            raise recorder.fault(reason, f"TLS failed: {reason.lower().replace('_', ' ')}") from None
+        except TlsFault as fault:
+            raise recorder.fault(fault.code, str(fault)) from None
         except (TimeoutError, OSError) as error:
             raise recorder.fault(*local_fault(error, "the TLS handshake")) from None
 
@@ -88,7 +83,7 @@ class Connector:
 
 def local_fault(error: BaseException, what: str) -> tuple[str, str]:
     """Name a fault that no server spoke: the errno's name and plain words."""
-    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+    number = error.errno if isinstance(error, OSError) else None
     if number is not None and number in errno.errorcode:
         name = errno.errorcode[number]
         return name, f"[{name}] {_WORDS.get(name, 'network error')}"

@@ -10,14 +10,15 @@ import socket
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.runner import Bounds, Job, Pool, check
-from mailboxes.wire.tls import TlsClient
+from mailboxes.wire.tls import tls_client
 from mailboxes.wire.values import Endpoint, LegTarget, Limits, Login, Report, Security, Target
 from tests.benchmarks.servers import PASSWORD, read
-from tests.benchmarks.subject import context, loopback
+from tests.benchmarks.subject import loopback
 from tests.resolvers import OneAddress
 
 FILL_S, MEASURE_S = 18.0, 20.0
@@ -28,7 +29,7 @@ def throughput(where: str, share: float) -> float:
     """Checks that end in a second, hung ones among them, with this share of all on hosts that say nothing."""
     place, silent = read(where), socket.create_server(("127.0.0.2", 0), backlog=4096)
     ports = {place.smtp_port, place.imap_port, silent.getsockname()[1]}
-    tls = TlsClient(context(place))
+    tls = tls_client(Path(place.ca_file))
     policy: AddressPolicy = loopback(ports)
     connector = Connector(resolver=OneAddress(place.address), policy=policy, tls=tls, limits=Limits())
     every = round(1 / share) if share else 0

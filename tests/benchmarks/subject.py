@@ -17,13 +17,14 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import uvloop
 
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.runner import check
-from mailboxes.wire.tls import RESUME_FOR_S, TlsClient
+from mailboxes.wire.tls import RESUME_FOR_S, tls_client
 from mailboxes.wire.values import Endpoint, LegTarget, Limits, Login, Security, Target
 from tests.benchmarks.servers import PASSWORD, Place, read
 from tests.resolvers import OneAddress
@@ -56,7 +57,7 @@ def loopback(ports: set[int]) -> AddressPolicy:
 def ours(place: Place, resume_for_s: float) -> Work:
     """A check of both legs as production runs it."""
     policy = loopback({place.smtp_port, place.imap_port})
-    tls = TlsClient(context(place), resume_for_s)
+    tls = tls_client(Path(place.ca_file), resume_for_s)
     connector = Connector(resolver=OneAddress(place.address), policy=policy, tls=tls, limits=Limits())
     smtp = Endpoint(place.smtp_host, place.smtp_port, Security.SSL)
     imap = Endpoint(place.imap_host, place.imap_port, Security.SSL)

@@ -19,7 +19,6 @@ from mailboxes.sandbox.authority import Authority
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.runner import check
-from mailboxes.wire.tls import TlsClient
 from mailboxes.wire.values import Endpoint, LegTarget, Login, Report, Security, SelfMessage, Target
 from tests.foreign.dovecot import Dovecot
 from tests.foreign.introspection import Introspection
@@ -50,9 +49,7 @@ class Foreign:
         policy = AddressPolicy(
             ports=frozenset(), allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),), allowed_ports=ports
         )
-        return Connector(
-            resolver=OneAddress(LISTEN), policy=policy, tls=TlsClient(self.dovecot.authority.trusting()), limits=FAST
-        )
+        return Connector(resolver=OneAddress(LISTEN), policy=policy, tls=self.dovecot.authority.client(), limits=FAST)
 
     def place(self, leg: str, security: Security = Security.SSL, name: str = "mail") -> Endpoint:
         """One of Dovecot's ports, under the name that shows one of its certificates."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-import ssl
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 
@@ -26,21 +26,22 @@ from mailboxes.wire.addresses import AddressPolicy  # noqa: E402
 from mailboxes.wire.connector import Connector  # noqa: E402
 from mailboxes.wire.resolver import DnsResolver  # noqa: E402
 from mailboxes.wire.runner import Bounds  # noqa: E402
-from mailboxes.wire.tls import TlsClient  # noqa: E402
+from mailboxes.wire.tls import tls_client  # noqa: E402
 from mailboxes.wire.values import Limits  # noqa: E402
 
 due.FLUSH_AT = 3  # small flushes, so that a kill falls between them
 
 
 def outgoing() -> Outgoing:
-    context = ssl.create_default_context(cafile=order["ca_file"])
     policy = AddressPolicy(
         ports=frozenset(),
         allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),),
         allowed_ports=frozenset(order["ports"]),
     )
     resolver = DnsResolver(("127.0.0.1", order["dns_port"]))
-    connector = Connector(resolver=resolver, policy=policy, tls=TlsClient(context), limits=Limits(total_s=8.0))
+    connector = Connector(
+        resolver=resolver, policy=policy, tls=tls_client(Path(order["ca_file"])), limits=Limits(total_s=8.0)
+    )
     shift = timedelta(minutes=order["minutes"])
     return Outgoing(connector, connector, Bounds(total=4, per_host=4), lambda: timezone.now() + shift)
 
