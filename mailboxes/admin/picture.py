@@ -77,7 +77,7 @@ def draw(
     bands = _bands(changes, status, max(start, created_at), start, now)
     points, facts = _points(days, start, now)
     top_ms = max((ms for of_leg in points.values() for _x, ms in of_leg), default=0)
-    lines = [Line(leg, _path(points[leg], top_ms), *facts[leg]) for leg in points]
+    lines = [Line(leg, _path(points[leg], top_ms), *facts[leg]) for leg in Leg if leg in points]
     return Picture(bands, lines, _ticks(start, now), round(top_ms), _words(bands, lines))
 
 

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 
 from mailboxes.admin.badges import cause_words, status_label
 from mailboxes.models import AskedCheck, AuditEntry, CheckDay, Failure, Mailbox, StatusChange
+from mailboxes.wire.values import Leg
 
 ROWS = 40
 Counts = dict[str, tuple[int, int]]  # of each leg: passed, failed
@@ -137,9 +138,9 @@ def _sum(parts: Iterable[Mapping[str, Sequence[int]]]) -> Counts:
 
 
 def _words(counts: Counts) -> str:
+    known = [(leg.value.upper(), *counts[leg.value]) for leg in Leg if leg.value in counts]
     return " · ".join(
-        f"{leg.upper()} {passed} passed" + (f", {failed} failed" if failed else "")
-        for leg, (passed, failed) in counts.items()
+        f"{leg} {passed} passed" + (f", {failed} failed" if failed else "") for leg, passed, failed in known
     )
 
 
