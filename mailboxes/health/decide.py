@@ -127,9 +127,9 @@ def _move(filed: Filed, state: LegState, decision: Decision) -> None:
 
 def _rest(text: str, variant: str, at: datetime, decision: Decision) -> None:
     """Until the provider's window has passed; a shorter one never ends a longer rest."""
-    found = decision.snapshot
-    until = at + limits.rest_for(text, variant, limits_of(found.provider), decision.use, at)
-    if found.resting_until is None or until > found.resting_until:
+    until = at + limits.rest_for(text, variant, limits_of(decision.snapshot.provider), decision.use, at)
+    known = decision.resting_until or decision.snapshot.resting_until
+    if known is None or until > known:
         decision.resting_until, decision.resting_reason = until, text
 
 

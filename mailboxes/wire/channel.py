@@ -134,6 +134,14 @@ class Channel(asyncio.Protocol):
         except BaseException:
             client.forget(self._secured)
             raise
+        finally:
+            self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        """What comes now is bounded by who waits for it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._late = None, False
 
     def _shake_hands(self, secured: Secured) -> None:
         """As far as what has come allows; the last flight goes out too, or the alert that says why not."""
@@ -166,8 +174,7 @@ class Channel(asyncio.Protocol):
         """Drop the connection at once; nothing is awaited from the server."""
         if self._secured is not None and self._secured.open and self._client is not None:
             self._client.keep(self._secured)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         if self._transport is not None:
             self._transport.abort()
 

@@ -99,14 +99,15 @@ class Secured:
 
     def waiting(self) -> bytes:
         """What is to be sent to the server."""
-        try:
-            return self.tls.bio_read(CHUNK)
-        except SSL.WantReadError:
-            return b""
+        parts = []
+        with suppress(SSL.WantReadError):
+            while True:
+                parts.append(self.tls.bio_read(CHUNK))
+        return b"".join(parts)
 
     def encrypt(self, data: bytes) -> bytes:
         """What is to be sent for this."""
-        self.tls.send(data)
+        self.tls.sendall(data)
         return self.waiting()
 
     def decrypt(self) -> bytes | None:

@@ -39,9 +39,10 @@ def test_c5_a_message_is_sent_and_found_again(foreign: Foreign, postfix: Postfix
     assert reports["imap"].steps[-1].stage is Stage.READ
 
 
-def test_a_message_arrives_byte_for_byte(foreign: Foreign, postfix: Postfix) -> None:
+@pytest.mark.parametrize("long", [1, 4000])
+def test_a_message_arrives_byte_for_byte(foreign: Foreign, postfix: Postfix, long: int) -> None:
     login = foreign.login()
-    text = "\r\n".join([".", "..two", ".leading", "x" * 900, "", "tail "])
+    text = "\r\n".join([".", "..two", ".leading", *(["x" * 900] * long), "", "tail "])
     message = to_itself(login.username, text)
     check(foreign, postfix, both(place(postfix), foreign.place("imap"), login, message=message))
     with client(foreign, login) as other:

@@ -107,6 +107,15 @@ def test_h13_a_shorter_limit_ends_no_longer_rest() -> None:
 
 
 @pytest.mark.django_db
+def test_h13_of_two_limits_at_once_the_longer_counts() -> None:
+    mailbox = make_mailbox(provider="gmail")
+    said = ("550 5.4.5 Daily user sending limit exceeded.", "452 4.5.3 Too many messages per minute, limit per minute")
+    items = [evidence(mailbox, Leg.SMTP, (Stage.DATA, "550 5.4.5", text)) for text in said]
+    record(items, now=START)
+    assert Mailbox.objects.get().resting_until == START + DAY
+
+
+@pytest.mark.django_db
 def test_h13_what_is_accepted_is_counted_by_whatever_evidence_tells_it() -> None:
     mailbox = make_mailbox(provider="gmail")
     for minute, source in enumerate((Source.CAMPAIGN_SEND, Source.WARMUP_SEND, Source.ASKED)):

@@ -98,6 +98,25 @@ def test_a_certificate_that_goes_bad_is_seen_when_the_sessions_time_is_over(sand
     sandbox.authority.context.cache_clear()  # the context is another one now
 
 
+def test_the_handshakes_time_does_not_bound_what_comes_after_it(sandbox: Sandbox) -> None:
+    """A token endpoint may take longer to answer than a handshake may."""
+
+    async def wait(port: int) -> bool:
+        channel = await open_channel("127.0.0.1", port)
+        await channel.start_tls(client(sandbox), HOST, 0.3)
+        try:
+            async with asyncio.timeout(0.6) as ours:
+                await channel.read()
+        except TimeoutError:
+            return ours.expired()
+        finally:
+            channel.close()
+        return False
+
+    with Talker(tls=sandbox.authority.context(HOST, "")) as talker:
+        assert asyncio.run(wait(talker.port))
+
+
 def test_with_no_time_at_all_nothing_is_kept(sandbox: Sandbox) -> None:
     ours = client(sandbox, 0)
     with serving(sandbox) as talker:
