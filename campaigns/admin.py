@@ -7,8 +7,8 @@ from django.urls import reverse
 
 from campaigns.models import Campaign
 from mailboxes.admin.base import ModelAdmin
-from mailboxes.admin.panels import Panel, register
 from mailboxes.models import Mailbox
+from mailboxes.panels import Panel, register
 
 
 @admin.register(Campaign)

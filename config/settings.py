@@ -6,6 +6,7 @@ Values come from the environment or `.env`; `NAME_FILE` reads a secret from a fi
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 from pathlib import Path
 
 import django_stubs_ext
@@ -50,6 +51,9 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_q",
+    "django_otp",
+    "axes",
+    "social_django",
     "mailboxes",
     "campaigns",
     "warmup",
@@ -62,8 +66,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.headers.ContentSecurityPolicy",
+    "mailboxes.pages.second_factor.Gate",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -113,8 +121,28 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "admin:index"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "sign-in"
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=PRODUCTION)
+PASSWORD_RESET_TIMEOUT = 3600  # seconds
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Postmend <postmend@localhost>")
+
+# Sign-in throttling: so many wrong passwords for one name from one network, then a rest (SPEC S6).
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_TEMPLATE = "pages/locked.html"
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "mailboxes.pages.client.client_ip"
+
+# Consent at Google and Microsoft. Faults are ours to tell: nothing of them is raised to an error page.
+SOCIAL_AUTH_RAISE_EXCEPTIONS = False
 
 # The way out to mail servers. The three last are for the sandbox and tests: a system check refuses them in production.
 MAIL_LIMITS = Limits(
@@ -170,7 +198,7 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("postmend/icon.svg")},
     ],
     "STYLES": [lambda request: static("postmend/admin.css")],
-    "SCRIPTS": [lambda request: static("postmend/admin.js")],
+    "SCRIPTS": [lambda request: static("postmend/copy.js")],
     "SIDEBAR": {"show_search": False, "navigation": "mailboxes.admin.navigation.sidebar"},
 }
 

@@ -34,6 +34,15 @@ class CredentialKind(StrEnum):
     OAUTH = "oauth"
 
 
+class Verdict(StrEnum):
+    """What a test of new credentials came to (C6)."""
+
+    OPEN = ""
+    PASSED = "passed"
+    REFUSED = "refused"  # a refusal or a settings fault: never stored
+    UNSURE = "unsure"  # the test cannot tell: stored where the person says so
+
+
 class Source(StrEnum):
     """Where evidence comes from (H2); a new credential or setting is no evidence, and starts health over."""
 

@@ -11,11 +11,22 @@ from django.utils import timezone
 from mailboxes.health import asked, due, retention
 from mailboxes.health.outgoing import from_settings
 from mailboxes.models import Heartbeat
+from mailboxes.reconnect import removal, testing
 
 
 def check_asked() -> int:
     """Run the checks that people asked for. Returns how many."""
     return _drain(lambda: asked.check_asked(settings.CHECK_BATCH, from_settings()))
+
+
+def try_credentials() -> int:
+    """Run the tests of new credentials. Returns how many."""
+    return _drain(lambda: testing.run_trials(settings.CHECK_BATCH, from_settings()))
+
+
+def revoke_grants() -> int:
+    """Give back the grants of removed mailboxes. Returns how many were settled."""
+    return removal.revoke_waiting(from_settings())
 
 
 def check_due() -> int:

@@ -26,6 +26,7 @@ from django_q.tasks import async_task
 
 from mailboxes.health import asked
 from mailboxes.models import CheckState, Heartbeat
+from mailboxes.reconnect import removal, trials
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,9 @@ SILENT_FOR = timedelta(seconds=45)
 GRACE_S = 10.0
 # Long checks must keep neither the sign of life waiting, nor what a person asked for.
 KEPT_FREE = 2
-BEAT, CHECK_ASKED, CHECK_DUE = ("mailboxes.tasks." + name for name in ("beat", "check_asked", "check_due"))
+BEAT, CHECK_ASKED, CHECK_DUE, TRY_CREDENTIALS, REVOKE_GRANTS = (
+    f"mailboxes.tasks.{name}" for name in ("beat", "check_asked", "check_due", "try_credentials", "revoke_grants")
+)
 
 
 class Cluster:
@@ -145,8 +148,12 @@ def ring(now: datetime) -> list[str]:
     tasks = [task for task in OrmQ.objects.filter(key=settings.Q_CLUSTER["name"]) if not _was_killed(task, now)]
     queued = [task.func() for task in tasks]
     bells = [] if BEAT in queued else [BEAT]
-    if CHECK_ASKED not in queued and asked.waiting(now).exists():
-        bells.append(CHECK_ASKED)
+    waits: dict[str, Callable[[], bool]] = {
+        CHECK_ASKED: asked.waiting(now).exists,
+        TRY_CREDENTIALS: lambda: trials.waiting(now).exists() or trials.expired(now).exists(),
+        REVOKE_GRANTS: removal.waiting().exists,
+    }
+    bells += [bell for bell, is_waiting in waits.items() if bell not in queued and is_waiting()]
     if _wants_due([task for task in tasks if task.func() == CHECK_DUE], now) and _is_due(now):
         bells.append(CHECK_DUE)
     broker = get_broker()

@@ -7,9 +7,11 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.contrib.auth.models import User
+
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.outgoing import Outgoing
-from mailboxes.models import CheckState, Mailbox, OAuthClient, Workspace
+from mailboxes.models import CheckState, Mailbox, Membership, OAuthClient, Workspace
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.faults import NO_FAULT, Fault
@@ -93,6 +95,31 @@ def make_sandbox_mailbox(sandbox: Sandbox, fault: Fault = NO_FAULT, **values: An
 def make_oauth_client(sandbox: Sandbox) -> OAuthClient:
     values = {"token_url": sandbox.token_url, "client_id": CLIENT[0], "client_secret": CLIENT[1]}
     return OAuthClient.objects.update_or_create(name="sandbox", defaults=values)[0]
+
+
+def register(sandbox: Sandbox, flavour: str) -> OAuthClient:
+    """Our registration at the sandbox's provider, in Google's or Microsoft's manner."""
+    values = sandbox.registration(flavour) | {"scopes": ""}
+    return OAuthClient.objects.update_or_create(name=flavour, defaults=values)[0]
+
+
+def make_member(workspace: Workspace, role: str = "member") -> User:
+    """A customer with a place in the workspace."""
+    user = User.objects.create_user(f"member{next(_numbers)}@customer.test", password="signs-in-with-this")
+    Membership.objects.create(workspace=workspace, user=user, role=role)
+    return user
+
+
+def place_of(account: Account) -> dict[str, Any]:
+    """An account's servers as settings."""
+    assert account.smtp and account.imap
+    return {
+        "wants_smtp": True, "smtp_host": account.smtp.host, "smtp_port": account.smtp.port,
+        "smtp_security": account.smtp.security.value, "smtp_username": account.address,
+        "wants_imap": True, "imap_host": account.imap.host, "imap_port": account.imap.port,
+        "imap_security": account.imap.security.value, "imap_username": account.address,
+        "imap_folder": "INBOX", "provider": "",
+    }  # fmt: skip
 
 
 def make_outgoing(sandbox: Sandbox, clock: Clock) -> Outgoing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mailboxes.wire.resolver import NameFault
+from mailboxes.wire.resolver import NameFault, Service
 
 
 @dataclass
@@ -21,3 +21,6 @@ class OneAddress:
 
     async def name_servers(self, domain: str) -> list[str]:
         raise NameFault("EAI_AGAIN", f"{domain}: nobody answers")
+
+    async def services(self, name: str) -> list[Service]:
+        raise NameFault("EAI_AGAIN", f"{name}: nobody answers")

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from mailboxes.admin.base import ModelAdmin
-from mailboxes.admin.panels import Panel, register
 from mailboxes.models import Mailbox
+from mailboxes.panels import Panel, register
 from warmup.models import Pool, PoolMember
 
 

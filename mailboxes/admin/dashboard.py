@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from mailboxes.admin.badges import ago, cause_words, status_label
 from mailboxes.models import CheckState, Heartbeat, Mailbox, StaffAlarm
 from mailboxes.states import Status
+from mailboxes.wording import ago, cause_words, status_label
 
 SILENT = timedelta(seconds=60)
 CAUSES = 6

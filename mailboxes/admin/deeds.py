@@ -18,8 +18,9 @@ from mailboxes.admin.base import staff
 from mailboxes.admin.page import last_asked
 from mailboxes.health import asked, holds
 from mailboxes.models import Mailbox
+from mailboxes.reconnect import requests
 
-CHECK, HOLD = "mailboxes.check_mailbox", "mailboxes.hold_mailbox"
+CHECK, HOLD, RECONNECT = "mailboxes.check_mailbox", "mailboxes.hold_mailbox", "mailboxes.reconnect_mailbox"
 _Deed = Callable[[HttpRequest, Mailbox], None]
 
 
@@ -30,6 +31,8 @@ def urls(admin: ModelAdmin[Mailbox]) -> list[URLPattern]:
         path("<int:pk>/check/", view(_post(CHECK, _check)), name="mailbox_check"),
         path("<int:pk>/hold/", view(_post(HOLD, _hold)), name="mailbox_hold"),
         path("<int:pk>/release/", view(_post(HOLD, _release)), name="mailbox_release"),
+        path("<int:pk>/request/", view(_post(RECONNECT, _request)), name="mailbox_request"),
+        path("<int:pk>/withdraw/", view(_post(RECONNECT, _withdraw)), name="mailbox_withdraw"),
         path("<int:pk>/asked/", view(_asked), name="mailbox_asked"),
     ]
 
@@ -63,6 +66,17 @@ def _hold(request: HttpRequest, mailbox: Mailbox) -> None:
 def _release(request: HttpRequest, mailbox: Mailbox) -> None:
     holds.release([mailbox.pk], acting_user=staff(request), now=timezone.now())
     messages.success(request, "Resumed. It works as soon as its connection does.")
+
+
+def _request(request: HttpRequest, mailbox: Mailbox) -> None:
+    note = request.POST.get("note", "").strip()
+    requests.ask_to_reconnect(mailbox, note=note, acting_user=staff(request), now=timezone.now())
+    messages.success(request, "It stands in the customer's banner until they reconnect. No email is sent.")
+
+
+def _withdraw(request: HttpRequest, mailbox: Mailbox) -> None:
+    requests.withdraw(mailbox, acting_user=staff(request), now=timezone.now())
+    messages.success(request, "The request is withdrawn.")
 
 
 def _asked(request: HttpRequest, pk: int) -> HttpResponse:

@@ -9,11 +9,11 @@ from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from mailboxes.admin.badges import CATEGORY_WORDS
 from mailboxes.diagnosis.categories import Actor
 from mailboxes.models import Mailbox
 from mailboxes.models.mailbox import MailboxQuerySet
 from mailboxes.providers.presets import names
+from mailboxes.wording import CATEGORY_WORDS
 
 
 class NeedsReconnectFilter(SimpleListFilter):
@@ -85,3 +85,16 @@ class HeldFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Mailbox]) -> QuerySet[Mailbox]:
         return queryset.filter(held_since__isnull=self.value() == "no") if self.value() else queryset
+
+
+class RemovedFilter(SimpleListFilter):
+    """Removed mailboxes are listed on request alone (C9)."""
+
+    title = "removed"
+    parameter_name = "removed"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, str]]:
+        return (("yes", "Removed"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Mailbox]) -> QuerySet[Mailbox]:
+        return queryset.filter(removed_at__isnull=not self.value())

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -14,6 +13,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 
 from mailboxes.admin.base import ModelAdmin
 from mailboxes.models import AuditEntry, OAuthClient, StaffAlarm, StatusChange
+from mailboxes.reconnect.oauth.registrations import registration
 
 
 class ReadOnlyAdmin(ModelAdmin[Any]):
@@ -64,13 +64,22 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     show_full_result_count = False
 
 
-def _https(url: str) -> None:
-    if not url.startswith("https://"):
-        raise ValidationError("Token URL: use https://, a client secret is sent there.")
+_CLIENT_FIELDS = (
+    "name", "client_id", "authorize_url", "token_url", "identity_url", "revoke_url", "scopes", "secret_expires_on",
+)  # fmt: skip
+
+
+def _url(label: str, help_text: str) -> forms.URLField:
+    return forms.URLField(label=label, required=False, assume_scheme="https", help_text=help_text)
 
 
 class OAuthClientForm(forms.ModelForm[OAuthClient]):
-    token_url = forms.URLField(assume_scheme="https", validators=[_https], help_text="Must begin with https://")
+    """Named “google” or “microsoft” it is the sign-in of that provider; what is left empty is filled in for these."""
+
+    authorize_url = _url("Authorization URL", "Where the customer consents.")
+    token_url = _url("Token URL", "Must begin with https://")
+    identity_url = _url("Identity URL", "Google: user info. Microsoft: OpenID configuration.")
+    revoke_url = _url("Revocation URL", "Where a grant is given back; empty where nowhere.")
     new_secret = forms.CharField(
         label="New client secret", required=False, strip=True, widget=UnfoldAdminPasswordWidget,
         help_text="Write-only. Empty keeps the stored one.",
@@ -78,10 +87,17 @@ class OAuthClientForm(forms.ModelForm[OAuthClient]):
 
     class Meta:
         model = OAuthClient
-        fields = ("name", "token_url", "client_id", "scopes")
+        fields = _CLIENT_FIELDS
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
+        known = registration(values.get("name") or "")
+        for name in ("authorize_url", "token_url", "identity_url", "revoke_url") if known else ():
+            values[name] = values.get(name) or getattr(known, name)
+        if known and not values.get("scopes"):
+            values["scopes"] = " ".join(known.scopes)
+        if not values.get("token_url"):
+            self.add_error("token_url", "Needed for a provider that is neither google nor microsoft.")
         if self.instance.pk is None and not values.get("new_secret"):
             self.add_error("new_secret", "A new client needs its secret: enter it here.")
         return values
@@ -90,7 +106,7 @@ class OAuthClientForm(forms.ModelForm[OAuthClient]):
 @admin.register(OAuthClient)
 class OAuthClientAdmin(ModelAdmin[OAuthClient]):
     form = OAuthClientForm
-    list_display = ("name", "client_id", "token_url")
+    list_display = ("name", "client_id", "token_url", "secret_expires_on")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OAuthClient]:
         return super().get_queryset(request).defer("client_secret")
@@ -99,5 +115,5 @@ class OAuthClientAdmin(ModelAdmin[OAuthClient]):
         secret = form.cleaned_data.get("new_secret")
         if secret:
             obj.client_secret = secret
-        fields = ["name", "token_url", "client_id", "scopes", *(["client_secret"] if secret else [])]
+        fields = [*_CLIENT_FIELDS, *(["client_secret"] if secret else [])]
         obj.save(update_fields=fields if change else None)

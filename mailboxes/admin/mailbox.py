@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from mailboxes.admin import deeds, page
-from mailboxes.admin.badges import ago, badge, cause_words, provider_name
+from mailboxes.admin.badges import badge
 from mailboxes.admin.base import ModelAdmin, staff
 from mailboxes.admin.filters import (
     ActorFilter,
@@ -25,15 +25,16 @@ from mailboxes.admin.filters import (
     HeldFilter,
     NeedsReconnectFilter,
     ProviderFilter,
+    RemovedFilter,
     RestingFilter,
 )
-from mailboxes.admin.forms import SETTINGS, MailboxForm
+from mailboxes.admin.forms import MailboxForm
 from mailboxes.health import asked, holds
 from mailboxes.health.renewed import Busy
 from mailboxes.models import AskedCheck, Mailbox
 from mailboxes.reconnect.credentials import Password
-from mailboxes.reconnect.settings import save
-from mailboxes.states import CredentialKind
+from mailboxes.reconnect.settings import SETTINGS, save
+from mailboxes.wording import ago, cause_words, provider_name
 
 
 def _time(text: str) -> datetime | None:
@@ -54,6 +55,7 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
     list_display_links = ("address",)
     list_filter = (
         NeedsReconnectFilter, "status", CauseFilter, ActorFilter, ProviderFilter, HeldFilter, RestingFilter,
+        RemovedFilter,
         ("workspace", AutocompleteSelectFilter),
     )  # fmt: skip
     list_select_related = ("workspace", "check_state")
@@ -89,11 +91,11 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
         return queryset.filter(address__istartswith=term) if term else queryset, False
 
     def get_fieldsets(self, request: HttpRequest, obj: Mailbox | None = None) -> Any:
-        oauth = obj is not None and getattr(obj, "credential", None) and obj.credential.kind == CredentialKind.OAUTH
-        return self.fieldsets[:-1] if oauth else self.fieldsets
+        """A new mailbox takes its password here; a stored one by "Update credentials", which tests it first (C6)."""
+        return self.fieldsets if obj is None else self.fieldsets[:-1]
 
     def has_delete_permission(self, request: HttpRequest, obj: Mailbox | None = None) -> bool:
-        """Not from here: a removed mailbox keeps its history (C9), and a cascade would not."""
+        """Not like this: "Remove" keeps the history (C9), and a cascade would not."""
         return False
 
     def get_urls(self) -> list[URLPattern]:
@@ -119,7 +121,7 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
             *(name for name in ("workspace", "address", "provider") if name in form.changed_data),
         ]
         try:
-            save(obj, changed=changed, password=password, acting_user=staff(request), now=timezone.now())
+            save(obj, changed=changed, credential=password, acting_user=staff(request), now=timezone.now())
         except Busy as busy:
             messages.error(request, str(busy))
 

@@ -31,6 +31,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     operation = [
         _model("OAuth clients", "key", "mailboxes_oauthclient", "mailboxes.view_oauthclient", request),
         _model("Failed tasks", "error", "django_q_failure", "django_q.view_failure", request),
+        _model("Second factors", "phonelink_lock", "mailboxes_codedevice", "mailboxes.view_codedevice", request),
         _model("Users", "group", "auth_user", "auth.view_user", request),
         _model("Groups", "groups", "auth_group", "auth.view_group", request),
     ]

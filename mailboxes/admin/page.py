@@ -7,24 +7,26 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mailboxes.admin import picture, timeline
-from mailboxes.admin.badges import ago, cause_words, provider_name
-from mailboxes.admin.panels import panels
-from mailboxes.diagnosis.advice import Action, Advice, Place, advise
-from mailboxes.diagnosis.categories import Category
-from mailboxes.health import rules
-from mailboxes.health.domains import domain_of, sign_of
+from mailboxes.diagnosis.advice import Action
+from mailboxes.health.domains import sign_of
 from mailboxes.health.legs import unpack
 from mailboxes.health.limits import Use, uses
 from mailboxes.health.policy import leg_status
-from mailboxes.models import AskedCheck, CheckDay, CheckState, Credential, Mailbox
+from mailboxes.models import AskedCheck, CheckDay, CheckState, Credential, Mailbox, ReconnectRequest
+from mailboxes.panels import panels
+from mailboxes.providers.discovery import domain_of
 from mailboxes.providers.domains import explain
 from mailboxes.providers.limits import limits_of
 from mailboxes.providers.presets import family
+from mailboxes.reconnect import administrator
+from mailboxes.reconnect.oauth.registrations import for_family
 from mailboxes.states import CredentialKind, Status
 from mailboxes.wire.values import Leg
+from mailboxes.wording import advice_for, ago, cause_words, provider_name
 
 MOST_CHANGES = 2000
-_FORM_ANCHORS = {Action.UPDATE_CREDENTIALS: "#id_new_password", Action.CHECK_SETTINGS: "#settings"}
+_SIGN_IN = (Action.RECONNECT_GOOGLE, Action.RECONNECT_MICROSOFT)
+UNUSED_SOON = timedelta(days=60)
 _LEG_NAMES = {Leg.SMTP: "SMTP (sends)", Leg.IMAP: "IMAP (reads)", Leg.OAUTH: "OAuth grant"}
 
 
@@ -43,7 +45,8 @@ class LegLine:
 
 def context(mailbox: Mailbox, now: datetime, before: datetime | None = None) -> dict[str, Any]:
     """Everything that the page's templates need; the timeline from `before` on backwards."""
-    kind = Credential.objects.filter(mailbox=mailbox).values_list("kind", "version", "replaced_at").first()
+    columns = ("kind", "version", "replaced_at", "identity_name", "refreshed_at")
+    kind = Credential.objects.filter(mailbox=mailbox).values_list(*columns).first()
     advice = advice_for(mailbox, oauth=bool(kind and kind[0] == CredentialKind.OAUTH))
     state = CheckState.objects.filter(mailbox=mailbox).first()
     listed, older = timeline.days(mailbox, before or now + timedelta(seconds=1))
@@ -52,10 +55,14 @@ def context(mailbox: Mailbox, now: datetime, before: datetime | None = None) -> 
         "now": now,
         "provider_name": provider_name(mailbox.provider),
         "advice": advice,
-        "form_anchor": _FORM_ANCHORS.get(advice.action, "") if advice else "",
+        "sign_in": for_family(family(mailbox.provider)) if advice and advice.action in _SIGN_IN else None,
+        "opens_settings": bool(advice and advice.action is Action.CHECK_SETTINGS),
+        "request_open": ReconnectRequest.objects.filter(mailbox=mailbox, answered_at__isnull=True).first(),
+        "administrator_token": administrator.token_for(mailbox) if administrator.is_for_administrators(mailbox) else "",
         "cause": cause_words(mailbox.category),
         "since": ago(mailbox.status_since, now),
         "credential": kind,
+        "breaks_soon": _breaks_soon(kind, now),
         "legs": _legs(mailbox, state, kind[0] if kind else "", now),
         "resting": mailbox.resting_until is not None and mailbox.resting_until > now,
         "uses": _uses(mailbox, state, now),
@@ -69,6 +76,14 @@ def context(mailbox: Mailbox, now: datetime, before: datetime | None = None) -> 
     }
 
 
+def _breaks_soon(credential: tuple[Any, ...] | None, now: datetime) -> bool:
+    """True for a grant that nobody used for 60 days (H11): Microsoft ends it after 90."""
+    if credential is None or credential[0] != CredentialKind.OAUTH:
+        return False
+    last_used: datetime = credential[4] or credential[2]
+    return now - last_used > UNUSED_SOON
+
+
 def _picture(mailbox: Mailbox, now: datetime) -> picture.Picture:
     start = now - timedelta(days=picture.DAYS)
     rows = mailbox.status_changes.filter(at__gte=start, at__lte=now).order_by("number")
@@ -80,17 +95,6 @@ def _picture(mailbox: Mailbox, now: datetime) -> picture.Picture:
 def last_asked(mailbox: Mailbox) -> AskedCheck | None:
     """The check that was asked for last."""
     return AskedCheck.objects.filter(mailbox=mailbox).select_related("asked_by").order_by("-asked_at", "-id").first()
-
-
-def advice_for(mailbox: Mailbox, *, oauth: bool) -> Advice | None:
-    """What to tell the customer; None where nothing is wrong."""
-    if not mailbox.category:
-        return None
-    host = mailbox.imap_host if mailbox.cause_leg == Leg.IMAP else mailbox.smtp_host
-    name = provider_name(mailbox.provider) if mailbox.provider else ""
-    place = Place(mailbox.address, name, family(mailbox.provider), host, oauth)
-    category = Category(mailbox.category)
-    return advise(category, place, rules.variant(category, mailbox.cause_text))
 
 
 def _domain_sign(mailbox: Mailbox) -> str:

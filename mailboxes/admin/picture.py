@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
-from mailboxes.admin.badges import status_label
 from mailboxes.states import Status
 from mailboxes.wire.values import Leg
+from mailboxes.wording import status_label
 
 DAYS = 30
 WIDTH = DAYS * 24

@@ -13,9 +13,9 @@ from itertools import groupby
 
 from django.db.models import QuerySet
 
-from mailboxes.admin.badges import cause_words, status_label
 from mailboxes.models import AskedCheck, AuditEntry, CheckDay, Failure, Mailbox, StatusChange
 from mailboxes.wire.values import Leg
+from mailboxes.wording import cause_words, status_label
 
 ROWS = 40
 Counts = dict[str, tuple[int, int]]  # of each leg: passed, failed

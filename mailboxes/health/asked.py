@@ -12,6 +12,7 @@ from django.db.models import F, Q, QuerySet
 from mailboxes.health.check import Checked
 from mailboxes.health.due import check_mailboxes
 from mailboxes.health.outgoing import Outgoing
+from mailboxes.health.stages import steps_of
 from mailboxes.models import AskedCheck, AuditEntry, Mailbox
 from mailboxes.models.sets import update_rows
 from mailboxes.states import Source
@@ -31,7 +32,7 @@ def ask(mailbox_ids: Iterable[int], *, acting_user: AbstractBaseUser | None, now
 
 def _ask(ids: list[int], user_id: int | None, now: datetime) -> int:
     open_now = AskedCheck.objects.filter(mailbox_id__in=ids, done_at__isnull=True).values_list("mailbox_id", flat=True)
-    known = Mailbox.objects.filter(id__in=ids).values_list("id", flat=True)
+    known = Mailbox.objects.present().filter(id__in=ids).values_list("id", flat=True)
     new = sorted(set(known) - set(open_now))
     rows = [AskedCheck(mailbox_id=key, asked_by_id=user_id, asked_at=now) for key in new]
     AskedCheck.objects.bulk_create(rows, ignore_conflicts=True)
@@ -79,23 +80,15 @@ def _keep(rows: Sequence[tuple[int, Checked]], now: datetime) -> None:
         Mailbox.objects.filter(id__in=[one.subject.mailbox_id for _row, one in rows]).values_list("id", "status")
     )
     kept = [
-        {"pk": row, "done_at": now, "status": statuses.get(one.subject.mailbox_id, ""), "legs": _legs(one)}
+        {
+            "pk": row,
+            "done_at": now,
+            "status": statuses.get(one.subject.mailbox_id, ""),
+            "legs": [steps_of(report) for report in one.reports],
+        }
         for row, one in rows
     ]
     update_rows(AskedCheck, kept)
-
-
-def _legs(checked: Checked) -> list[dict[str, object]]:
-    return [
-        {
-            "leg": report.leg.value,
-            "steps": [
-                {"stage": step.stage.value, "ok": step.ok, "ms": step.elapsed_ms, "text": step.text}
-                for step in report.steps
-            ],
-        }
-        for report in checked.reports
-    ]
 
 
 def _close_unchecked(row_ids: Iterable[int], now: datetime) -> None:

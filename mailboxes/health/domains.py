@@ -1,4 +1,4 @@
-"""Look up the domains of mailboxes that fail, so that signs stand beside the diagnosis (H15); recognise by MX (C3).
+"""Look up the domains of mailboxes that fail, so that signs stand beside the diagnosis (H15).
 
 A domain is looked up once an hour, whatever the number of its mailboxes, and by the connector's own resolver.
 """
@@ -10,23 +10,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from mailboxes.models import MailDomain
+from mailboxes.providers.discovery import domain_of
 from mailboxes.providers.domains import Records, Sign, read
-from mailboxes.providers.presets import Preset, by_mx
-from mailboxes.wire.addresses import Refused, normal_host
 from mailboxes.wire.resolver import NameFault, Resolver
 
 AGAIN_AFTER = timedelta(hours=1)
 WITHIN_S = 4.0
-RECOGNISE_S = 2.0
 AT_ONCE = 20
-
-
-def domain_of(address: str) -> str:
-    """The mail domain as it stands in the DNS; "" for none that could."""
-    try:
-        return normal_host(address.rpartition("@")[2])
-    except Refused:
-        return ""
 
 
 def look_up(addresses: Iterable[str], resolver: Resolver, now: datetime) -> int:
@@ -45,22 +35,6 @@ def look_up(addresses: Iterable[str], resolver: Resolver, now: datetime) -> int:
         rows, update_conflicts=True, unique_fields=["name"], update_fields=["looked_up_at", "sign", "exchangers"]
     )
     return len(rows)
-
-
-def recognise(address: str, resolver: Resolver) -> Preset | None:
-    """The provider of an address by its domain's mail exchangers, within two seconds; None where none is known."""
-    domain = domain_of(address)
-    if not domain:
-        return None
-
-    async def ask() -> list[str]:
-        async with asyncio.timeout(RECOGNISE_S):
-            return await resolver.exchangers(domain)
-
-    try:
-        return by_mx(asyncio.run(ask()))
-    except (NameFault, TimeoutError):
-        return None
 
 
 def _row(name: str, records: Records, now: datetime) -> MailDomain:

@@ -23,7 +23,8 @@ _COLUMNS = (
 
 
 def load(mailbox_ids: Iterable[int]) -> dict[int, Snapshot]:
-    """Snapshots by id, inside the caller's transaction, in two queries. Missing mailboxes are left out."""
+    """Snapshots by id, inside the caller's transaction, in two queries. Missing and removed
+    mailboxes are left out."""
     ids = list(mailbox_ids)
     states = CheckState.objects.select_for_update().filter(mailbox_id__in=ids).order_by("mailbox_id")
     by_id = {state.mailbox_id: state for state in states}
@@ -32,7 +33,7 @@ def load(mailbox_ids: Iterable[int]) -> dict[int, Snapshot]:
         default=Value(False),
         output_field=BooleanField(),
     )
-    rows = Mailbox.objects.filter(id__in=list(by_id)).annotate(one_secret=one_secret).order_by()
+    rows = Mailbox.objects.present().filter(id__in=list(by_id)).annotate(one_secret=one_secret).order_by()
     return {row["id"]: _snapshot(row, by_id[row["id"]]) for row in rows.values(*_COLUMNS, "one_secret")}
 
 

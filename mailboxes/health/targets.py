@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from cryptography.fernet import InvalidToken
 from django.db.models import QuerySet
@@ -13,7 +14,7 @@ from mailboxes.health import alarms
 from mailboxes.models import CheckState, Credential
 from mailboxes.states import CredentialKind
 from mailboxes.wire.tokens import OAuthClient
-from mailboxes.wire.values import Endpoint, LegTarget, Login, SecretKind, Security, SelfMessage, Target
+from mailboxes.wire.values import Endpoint, Leg, LegTarget, Login, SecretKind, Security, SelfMessage, Target
 
 UNREADABLE_AGAIN = timedelta(minutes=15)
 
@@ -100,16 +101,23 @@ def _one_by_one(rows: QuerySet[Credential], ids: list[int]) -> list[Credential]:
     return found
 
 
+def endpoint(place: Mapping[str, Any], leg: Leg) -> Endpoint | None:
+    """Where a leg connects to, by settings named as on Mailbox; None for a leg that is not wanted."""
+    host, port, security = (place.get(f"{leg.value}_{part}") for part in ("host", "port", "security"))
+    if not place.get(f"wants_{leg.value}"):
+        return None
+    return Endpoint(str(host), int(port or 0), Security(str(security)))
+
+
 def _subject(credential: Credential) -> Subject:
     mailbox = credential.mailbox
-    smtp = Endpoint(mailbox.smtp_host, mailbox.smtp_port, Security(mailbox.smtp_security))
-    imap = Endpoint(mailbox.imap_host, mailbox.imap_port, Security(mailbox.imap_security))
+    place = vars(mailbox)
     return Subject(
         mailbox_id=mailbox.pk,
         address=mailbox.address,
         credential_version=credential.version,
-        smtp=smtp if mailbox.wants_smtp else None,
-        imap=imap if mailbox.wants_imap else None,
+        smtp=endpoint(place, Leg.SMTP),
+        imap=endpoint(place, Leg.IMAP),
         smtp_username=mailbox.smtp_username,
         imap_username=mailbox.imap_username,
         folder=mailbox.imap_folder,

@@ -1,26 +1,33 @@
 """The tables of the mailboxes app."""
 
 from mailboxes.models.checks import AskedCheck, CheckDay, CheckState
-from mailboxes.models.credential import Credential, OAuthClient
+from mailboxes.models.credential import Candidate, Credential, OAuthClient
 from mailboxes.models.domain import MailDomain
-from mailboxes.models.history import AuditEntry, Failure, Heartbeat, StaffAlarm, StatusChange
+from mailboxes.models.history import AuditEntry, Failure, Heartbeat, ReconnectRequest, StaffAlarm, StatusChange
 from mailboxes.models.mailbox import STATUS_LABELS, Mailbox
-from mailboxes.models.workspace import Membership, Workspace
+from mailboxes.models.second_factor import CodeDevice
+from mailboxes.models.trial import Trial
+from mailboxes.models.workspace import Invitation, Membership, Workspace
 
 __all__ = [
     "STATUS_LABELS",
     "AskedCheck",
     "AuditEntry",
+    "Candidate",
     "CheckDay",
     "CheckState",
+    "CodeDevice",
     "Credential",
     "Failure",
     "Heartbeat",
+    "Invitation",
     "MailDomain",
     "Mailbox",
     "Membership",
     "OAuthClient",
+    "ReconnectRequest",
     "StaffAlarm",
     "StatusChange",
+    "Trial",
     "Workspace",
 ]

@@ -91,6 +91,26 @@ class AuditEntry(models.Model):
         return f"{self.action} at {self.at:%Y-%m-%d %H:%M}"
 
 
+class ReconnectRequest(models.Model):
+    """Support asks the customer to reconnect (A5): it stands in their banner until the credential is replaced."""
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="reconnect_requests")
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    asked_at = models.DateTimeField(default=timezone.now)
+    note = models.CharField(max_length=200, blank=True, default="", help_text="What the customer reads beside it.")
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=("mailbox",), condition=Q(answered_at__isnull=True), name="one_open_reconnect_request"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"reconnect of mailbox {self.mailbox_id} asked for"
+
+
 class StaffAlarm(models.Model):
     """A fault of our own: seen at once, and no customer is flagged for it (H9). At most one of a kind is open."""
 

@@ -37,8 +37,12 @@ def _choices(enum: type[Category] | type[Actor] | type[PauseReason]) -> list[tup
 class MailboxQuerySet(models.QuerySet["Mailbox"]):
     """Who may do what, asked at the moment of use. Never copied."""
 
+    def present(self) -> MailboxQuerySet:
+        """All but the removed ones."""
+        return self.filter(removed_at__isnull=True)
+
     def working(self) -> MailboxQuerySet:
-        """Connected, and no person holds them."""
+        """Connected, and no person holds them. A removed mailbox is never connected."""
         return self.filter(status=Status.CONNECTED, held_since__isnull=True)
 
     def can_send(self, now: datetime | None = None) -> MailboxQuerySet:
@@ -117,6 +121,7 @@ class Mailbox(models.Model):
     )
     hold_reason = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    removed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Its history stays (C9).")
 
     needs_reconnect = models.GeneratedField(
         expression=Case(When(NEEDS_RECONNECT, then=Value(True)), default=Value(False)),
@@ -129,7 +134,12 @@ class Mailbox(models.Model):
     class Meta:
         verbose_name_plural = "mailboxes"
         ordering = ("address",)
-        permissions = [("check_mailbox", "Can check mailboxes"), ("hold_mailbox", "Can pause and resume mailboxes")]
+        permissions = [
+            ("check_mailbox", "Can check mailboxes"),
+            ("hold_mailbox", "Can pause and resume mailboxes"),
+            ("reconnect_mailbox", "Can reconnect mailboxes for their owners"),
+            ("remove_mailbox", "Can remove mailboxes"),
+        ]
         constraints = [
             models.UniqueConstraint(Lower("address"), "workspace", name="mailbox_once_per_workspace"),
             models.CheckConstraint(
@@ -160,6 +170,8 @@ class Mailbox(models.Model):
     @property
     def badge(self) -> str:
         """What people read: "Reconnect required" whenever H3 holds, "Check settings" for a settings fault."""
+        if self.removed_at is not None:
+            return "Removed"
         if self.needs_reconnect:
             return STATUS_LABELS[Status.NEEDS_REAUTH]
         if self.status == Status.ERROR and self.settings_fault:

@@ -37,6 +37,8 @@ class Preset:
     app_password_url: str
     full_address_login: bool
     send_only: bool
+    notes: tuple[str, ...] = ()
+    limit_note: str = ""
 
     @property
     def family(self) -> str:
@@ -110,6 +112,8 @@ def _preset(row: dict[str, Any]) -> Preset:
         app_password_url=row.get("app_password_url") or "",
         full_address_login=row.get("username") == "full_address",
         send_only=bool(row.get("send_only")),
+        notes=tuple(row[name] for name in ("imap_enable_note", "note") if row.get(name)),
+        limit_note=row.get("limit_note") or "",
     )
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F
 
 from mailboxes.health.renewed import start_over
-from mailboxes.models import AuditEntry, Credential, Mailbox, OAuthClient
+from mailboxes.models import AuditEntry, Credential, Mailbox, OAuthClient, ReconnectRequest
 from mailboxes.states import CredentialKind
 from mailboxes.wire.clean import refuse_control
 
@@ -25,16 +25,24 @@ class Password:
 
 @dataclass(frozen=True, slots=True)
 class NewGrant:
-    """An OAuth consent's tokens."""
+    """An OAuth consent's tokens, and as whom it was given. Without a refresh token the stored one stays."""
 
     client: OAuthClient
     refresh_token: str = field(repr=False)
     scopes: str = ""
+    identity: str = ""
+    identity_name: str = ""
+    access_token: str = field(default="", repr=False)
+    access_expires_at: datetime | None = None
+
+
+NewCredential = Password | NewGrant
 
 
 @transaction.atomic
-def replace(mailbox: Mailbox, new: Password | NewGrant, *, acting_user: AbstractBaseUser | None, now: datetime) -> None:
-    """Store the new credential in place of the old one, write the audit entry, make a check due.
+def replace(mailbox: Mailbox, new: NewCredential, *, acting_user: AbstractBaseUser | None, now: datetime) -> None:
+    """Store the new credential in place of the old one, write the audit entry, make a check due. What support asked for
+    is answered thereby.
 
     Raises BadText for a control character in a secret (SPEC S3), naming the field.
     """
@@ -45,16 +53,33 @@ def replace(mailbox: Mailbox, new: Password | NewGrant, *, acting_user: Abstract
     AuditEntry.objects.create(
         actor_id=acting_user.pk if acting_user else None, action="credential replaced", mailbox=mailbox, at=now
     )
+    ReconnectRequest.objects.filter(mailbox=mailbox, answered_at__isnull=True).update(answered_at=now)
     start_over(mailbox.pk, now=now)
 
 
-def _values(new: Password | NewGrant) -> dict[str, object]:
-    empty = {"access_token": None, "access_expires_at": None}
+def _values(new: NewCredential) -> dict[str, object]:
     if isinstance(new, NewGrant):
-        token = refuse_control(new.refresh_token, "refresh token")
-        grant = {"kind": CredentialKind.OAUTH, "oauth_client": new.client, "refresh_token": token, "scopes": new.scopes}
-        return empty | grant | {"password": None, "imap_password": None}
+        return _grant_values(new)
     passwords: dict[str, object] = {"imap_password": refuse_control(new.imap_password, "IMAP password") or None}
     if new.password is not None:
         passwords["password"] = refuse_control(new.password, "password")
-    return empty | passwords | {"kind": CredentialKind.PASSWORD, "oauth_client": None, "refresh_token": None}
+    no_grant = {"access_token": None, "access_expires_at": None, "oauth_client": None, "refresh_token": None}
+    nobody = {"identity": "", "identity_name": "", "scopes": "", "refreshed_at": None}
+    return no_grant | nobody | passwords | {"kind": CredentialKind.PASSWORD}
+
+
+def _grant_values(new: NewGrant) -> dict[str, object]:
+    values: dict[str, object] = {
+        "kind": CredentialKind.OAUTH,
+        "oauth_client": new.client,
+        "scopes": new.scopes,
+        "access_token": new.access_token or None,
+        "access_expires_at": new.access_expires_at,
+        "password": None,
+        "imap_password": None,
+    }
+    if new.refresh_token:
+        values["refresh_token"] = refuse_control(new.refresh_token, "refresh token")
+    if new.identity:
+        values |= {"identity": new.identity, "identity_name": new.identity_name}
+    return values

@@ -1,4 +1,4 @@
-"""A mailbox's settings changed or a new mailbox made by staff: one transaction, health starts over where it must."""
+"""A mailbox's settings changed, or a new mailbox: one transaction, health starts over where it must."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from django.db.models import F
 
 from mailboxes.health.renewed import start_over
 from mailboxes.models import AuditEntry, CheckState, Credential, Mailbox
-from mailboxes.reconnect.credentials import Password, replace
+from mailboxes.reconnect.credentials import NewCredential, replace
 
+SETTINGS = (
+    "wants_smtp", "smtp_host", "smtp_port", "smtp_security", "smtp_username",
+    "wants_imap", "imap_host", "imap_port", "imap_security", "imap_username", "imap_folder",
+)  # fmt: skip
 # What may change without another login being tried.
 BESIDE_THE_LOGIN = frozenset({"workspace", "provider"})
 
@@ -22,11 +26,11 @@ def save(
     mailbox: Mailbox,
     *,
     changed: Sequence[str],
-    password: Password | None,
+    credential: NewCredential | None,
     acting_user: AbstractBaseUser | None,
     now: datetime,
 ) -> None:
-    """Write only the named fields, so that a status moved meanwhile is not put back; then the password, if given."""
+    """Write only the named fields, so that a status moved meanwhile is not put back; then the credential, if given."""
     is_new = mailbox.pk is None
     names = set(changed)
     if is_new or "address" in names:
@@ -39,8 +43,8 @@ def save(
         list(CheckState.objects.select_for_update().filter(mailbox=mailbox))
         mailbox.save(update_fields=sorted(names))
     _audit(mailbox, is_new, changed, acting_user, now)
-    if password is not None:
-        replace(mailbox, password, acting_user=acting_user, now=now)
+    if credential is not None:
+        replace(mailbox, credential, acting_user=acting_user, now=now)
     elif set(changed) - BESIDE_THE_LOGIN:
         # Another login than before: what a check of the old one brings home late must count as old (H7).
         Credential.objects.filter(mailbox=mailbox).update(version=F("version") + 1)

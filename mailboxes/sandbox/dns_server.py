@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import cast
 
 import dns.flags
@@ -16,12 +16,16 @@ import dns.rrset
 
 @dataclass
 class Zone:
-    """A mail domain's records. Without exchangers and address it exists, and nothing can be delivered to it."""
+    """A mail domain's records. Without exchangers and address it exists, and nothing can be delivered to it.
+
+    `services` maps "_imaps._tcp" and its kin to host and port.
+    """
 
     exchangers: tuple[str, ...] = ()
     name_servers: tuple[str, ...] = ("ns1.sandbox.test", "ns2.sandbox.test")
     has_address: bool = True
     fault: str = ""
+    services: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
 
 class DnsServer(asyncio.DatagramProtocol):
@@ -44,6 +48,7 @@ class DnsServer(asyncio.DatagramProtocol):
         answer.flags |= dns.flags.RA
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
+        service, name = _split(name)
         zone = self._zone_of(name)
         self.asked += 1
         if zone is None or zone.fault:
@@ -53,7 +58,17 @@ class DnsServer(asyncio.DatagramProtocol):
             dns.rdatatype.A: ["127.0.0.1"] if zone.has_address else [],
             dns.rdatatype.MX: [f"{10 * (at + 1)} {host}." for at, host in enumerate(zone.exchangers)],
             dns.rdatatype.NS: [f"{host}." for host in zone.name_servers],
+            dns.rdatatype.SRV: [f"0 1 {port} {host}." for host, port in [zone.services[service]]]
+            if service in zone.services
+            else [],
         }.get(question.rdtype, [])
         if texts:
             answer.answer.append(dns.rrset.from_text_list(question.name, 5, "IN", question.rdtype, texts))
         return answer
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A service's labels and the name that they stand before."""
+    labels = name.split(".")
+    count = sum(label.startswith("_") for label in labels)
+    return ".".join(labels[:count]), ".".join(labels[count:])

@@ -18,9 +18,10 @@ from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.authority import Authority
 from mailboxes.sandbox.dns_server import DnsServer, Zone
 from mailboxes.sandbox.faults import NO_FAULT, Fault
+from mailboxes.sandbox.http_server import HttpServer
 from mailboxes.sandbox.imap_server import ImapSession
+from mailboxes.sandbox.oauth_provider import OAuthProvider
 from mailboxes.sandbox.smtp_server import SmtpSession
-from mailboxes.sandbox.token_server import TokenServer
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.resolver import DnsResolver
@@ -44,9 +45,10 @@ class Sandbox:
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
         self._listening: dict[tuple[str, str], asyncio.Server] = {}
         self._held: dict[tuple[str, str], socket.socket] = {}
-        self._token_server: asyncio.Server | None = None
+        self.provider = OAuthProvider(lambda: list(self.accounts.values()), dict([CLIENT]))
+        self._web: list[asyncio.Server] = []
         self._dns: asyncio.DatagramTransport | None = None
-        self.dns_port = self.token_port = 0
+        self.dns_port = self.token_port = self.consent_port = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -64,7 +66,21 @@ class Sandbox:
     @property
     def token_url(self) -> str:
         """Where grants are refreshed."""
-        return f"https://{TOKEN_HOST}:{self.token_port}/token"
+        return f"{self.provider.base_url}/google/token"
+
+    def registration(self, flavour: str) -> dict[str, str]:
+        """Our registration at the provider in this manner, as columns of OAuthClient. The consent page is plain http on
+        loopback, so that any browser opens it."""
+        top = f"{self.provider.base_url}/{flavour}"
+        identity = "userinfo" if flavour == "google" else ".well-known/openid-configuration"
+        return {
+            "authorize_url": f"http://{LOOPBACK}:{self.consent_port}/{flavour}/authorize",
+            "token_url": f"{top}/token",
+            "identity_url": f"{top}/{identity}",
+            "revoke_url": f"{top}/revoke" if flavour == "google" else "",
+            "client_id": CLIENT[0],
+            "client_secret": CLIENT[1],
+        }
 
     @property
     def ports(self) -> frozenset[int]:
@@ -120,13 +136,17 @@ class Sandbox:
             lambda: DnsServer(self._zone), local_addr=(LOOPBACK, 0)
         )
         self.dns_port = self._dns.get_extra_info("sockname")[1]
-        tokens = TokenServer(lambda: list(self.accounts.values()), CLIENT)
+        serve = HttpServer(self.provider.respond).serve
         context = self.authority.context(TOKEN_HOST, "")
-        self._token_server = await asyncio.start_server(tokens.serve, LOOPBACK, 0, ssl=context)
-        self.token_port = self._token_server.sockets[0].getsockname()[1]
+        self._web = [
+            await asyncio.start_server(serve, LOOPBACK, 0, ssl=context),
+            await asyncio.start_server(serve, LOOPBACK, 0),
+        ]
+        self.token_port, self.consent_port = (server.sockets[0].getsockname()[1] for server in self._web)
+        self.provider.base_url = f"https://{TOKEN_HOST}:{self.token_port}"
 
     async def _stop(self) -> None:
-        servers = [*self._listening.values(), *filter(None, [self._token_server])]
+        servers = [*self._listening.values(), *self._web]
         for server in servers:
             server.close()
         for held in self._held.values():

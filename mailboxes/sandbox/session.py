@@ -86,7 +86,7 @@ class Session(ABC):
         """Check an XOAUTH2 message."""
         parts = dict(part.split("=", 1) for part in _decoded(message).split("\x01") if "=" in part)
         self.account.seen[f"{self.leg} logins"] += 1
-        return self.account.accepts_token(parts["user"], parts["auth"].removeprefix("Bearer "))
+        return self.account.accepts_token(parts["user"], parts["auth"].removeprefix("Bearer "), self.leg)
 
     def challenge(self) -> str:
         """The base64 JSON that says why a token was refused."""

@@ -5,6 +5,7 @@ Generators without I/O; `dialogue.converse` drives them. One login attempt with 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
@@ -12,11 +13,14 @@ from mailboxes.wire import sasl
 from mailboxes.wire.clean import refuse_control
 from mailboxes.wire.dialogue import Action, Dialogue, Pause, Read, Send, Upgrade
 from mailboxes.wire.imap_reply import ImapReply
-from mailboxes.wire.utf7 import encode_folder
+from mailboxes.wire.utf7 import decode_folder, encode_folder
 from mailboxes.wire.values import Login, SecretKind, Security, Stage, WireFault
 
 ARRIVAL_LOOKS = 6
+MOST_FOLDERS = 200
 ARRIVAL_EVERY_S = 1.0
+
+_LISTED = re.compile(r'\(([^)]*)\) (?:NIL|"(?:[^"\\]|\\.)*") (?:"((?:[^"\\]|\\.)*)"|(\S+))\s*$', re.IGNORECASE)
 
 Collected = Generator[Action, ImapReply, list[ImapReply]]
 Final = Generator[Action, ImapReply, ImapReply]
@@ -66,6 +70,13 @@ class ImapSession:
         told = [b'ID ("name" "postmend")'] if "ID" in self.capabilities else []
         *_, final = yield from self._command(Stage.SELECT, *told, b"SELECT " + quoted(encode_folder(folder)))
         _expect_ok(final, Stage.SELECT)
+
+    def folders(self) -> Generator[Action, ImapReply, list[str]]:
+        """The names of the folders that can be opened, as people read them (RFC 3501 6.3.8)."""
+        *untagged, final = yield from self._command(Stage.SELECT, b'LIST "" "*"')
+        _expect_ok(final, Stage.SELECT)
+        found = (_LISTED.match(reply.text) for reply in untagged if reply.status == "LIST")
+        return [_folder_name(match) for match in found if match and "\\noselect" not in match.group(1).lower()]
 
     def refresh(self) -> Dialogue[ImapReply]:
         """Have the server look for new messages: Dovecot's SEARCH finds what was there at SELECT or NOOP."""
@@ -142,11 +153,22 @@ class ImapSession:
         return "no usable login method: the server offers " + (", ".join(sorted(offered)) or "none")
 
 
-def check(login: Login, security: Security, folder: str, message_id: str | None = None) -> Dialogue[ImapReply]:
-    """A check of the IMAP leg: open, log in, open the folder, and on request look for one message."""
+def check(
+    login: Login,
+    security: Security,
+    folder: str,
+    message_id: str | None = None,
+    folders: list[str] | None = None,
+) -> Dialogue[ImapReply]:
+    """A check of the IMAP leg: open, log in, open the folder, and on request look for one message.
+
+    Where a list is given, the server's own folders are put into it first.
+    """
     session = ImapSession(security)
     yield from session.open()
     yield from session.authenticate(login)
+    if folders is not None:
+        folders += (yield from session.folders())[:MOST_FOLDERS]
     yield from session.select(folder)
     if message_id is not None:
         yield from await_message(session, message_id)
@@ -165,6 +187,12 @@ def await_message(session: ImapSession, message_id: str) -> Dialogue[ImapReply]:
 def quoted(text: str) -> bytes:
     """A quoted string of RFC 3501; the caller has refused control characters."""
     return b'"' + text.replace("\\", "\\\\").replace('"', '\\"').encode() + b'"'
+
+
+def _folder_name(listed: re.Match[str]) -> str:
+    """A line of LIST as a name; names sent as literals are read over by the parser and left out before."""
+    quoted_name, atom = listed.group(2), listed.group(3)
+    return decode_folder(re.sub(r"\\(.)", r"\1", quoted_name) if quoted_name is not None else atom)
 
 
 def _expect_ok(final: ImapReply, stage: Stage) -> None:

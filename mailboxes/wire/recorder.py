@@ -48,9 +48,9 @@ class Recorder:
         """The leg came to its end: the present stage has passed."""
         self._close(ok=True)
 
-    def report(self, ended_ms: int = 0) -> Report:
+    def report(self, ended_ms: int = 0, folders: tuple[str, ...] = ()) -> Report:
         """All steps so far."""
-        return Report(self.leg, tuple(self._steps), ended_ms)
+        return Report(self.leg, tuple(self._steps), ended_ms, folders)
 
     def _clean_code(self, code: str) -> str:
         """Some codes are a server's own words: as hostile as its text."""

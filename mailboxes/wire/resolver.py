@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Protocol
 
 import dns.asyncresolver
@@ -20,6 +21,14 @@ class NameFault(Exception):
         self.text = text
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A server of a service, by its SRV record (RFC 2782); host "" says that the service is not offered."""
+
+    host: str
+    port: int
+
+
 class Resolver(Protocol):
     """What is asked of a resolver: addresses to connect to, and what a mail domain says of itself."""
 
@@ -33,6 +42,10 @@ class Resolver(Protocol):
 
     async def name_servers(self, domain: str) -> list[str]:
         """The name servers of `domain`, or raise NameFault."""
+        ...
+
+    async def services(self, name: str) -> list[Service]:
+        """The servers of a service such as `_imaps._tcp.example.com`, the most preferred first, or raise NameFault."""
         ...
 
 
@@ -65,6 +78,12 @@ class DnsResolver:
     async def name_servers(self, domain: str) -> list[str]:
         """The name servers, in lower case."""
         return [text.lower().rstrip(".") for text in await self._records(domain, dns.rdatatype.NS)]
+
+    async def services(self, name: str) -> list[Service]:
+        """The servers, by priority and weight, in lower case; none where there is no such record."""
+        rows = [text.split() for text in await self._records(name, dns.rdatatype.SRV)]
+        ordered = sorted(rows, key=lambda row: (int(row[0]), -int(row[1])))
+        return [Service(row[3].lower().rstrip("."), int(row[2])) for row in ordered]
 
     async def _records(self, domain: str, kind: dns.rdatatype.RdataType) -> list[str]:
         try:

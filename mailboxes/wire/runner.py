@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from mailboxes.wire import imap, smtp
-from mailboxes.wire.clean import BadText, refuse_control, refuse_path
+from mailboxes.wire.clean import BadText, clean, refuse_control, refuse_path
 from mailboxes.wire.connector import Connector, local_fault
 from mailboxes.wire.dialogue import Dialogue, Parser, converse
 from mailboxes.wire.imap_reply import ImapParser
@@ -193,10 +193,11 @@ async def _check_leg(
     leg: Leg, wanted: LegTarget, target: Target, connector: Connector, began: float, deadline: float
 ) -> Report:
     recorder = Recorder(leg, lambda: secrets_of(wanted))
+    folders: list[str] = []
     try:
         _refuse_bad_text(wanted, target)
         async with asyncio.timeout_at(deadline):
-            await _run_leg(leg, wanted, target, connector, recorder)
+            await _run_leg(leg, wanted, target, connector, recorder, folders)
         recorder.passed()
     except WireFault as fault:
         recorder.failed(fault)
@@ -205,17 +206,20 @@ async def _check_leg(
     except TimeoutError as error:
         recorder.failed(recorder.fault(*local_fault(error, "the check")))
     ended_ms = round((asyncio.get_running_loop().time() - began) * 1000)
-    return recorder.report(ended_ms)
+    return recorder.report(ended_ms, tuple(clean(name) for name in folders))
 
 
-async def _run_leg(leg: Leg, wanted: LegTarget, target: Target, connector: Connector, recorder: Recorder) -> None:
+async def _run_leg(
+    leg: Leg, wanted: LegTarget, target: Target, connector: Connector, recorder: Recorder, folders: list[str]
+) -> None:
     if leg is Leg.SMTP:
         security = wanted.endpoint.security
         talk = smtp.check(wanted.login, security, connector.ehlo_name, target.message)
         await _converse(talk, smtp.SmtpParser(connector.limits), wanted, connector, recorder)
     else:
         message_id = target.message.message_id if target.message else None
-        read = imap.check(wanted.login, wanted.endpoint.security, target.folder, message_id)
+        offer = folders if target.list_folders else None
+        read = imap.check(wanted.login, wanted.endpoint.security, target.folder, message_id, offer)
         await _converse(read, ImapParser(connector.limits), wanted, connector, recorder)
 
 

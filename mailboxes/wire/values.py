@@ -95,12 +95,14 @@ class Step:
 class Report:
     """The result of one leg: its steps in order. The last one failed, or all passed.
 
-    `ended_ms` is the time from the beginning of the mailbox's check to the end of this leg.
+    `ended_ms` is the time from the beginning of the mailbox's check to the end of this leg; `folders` is the server's
+    own list, where it was asked for.
     """
 
     leg: Leg
     steps: tuple[Step, ...]
     ended_ms: int = 0
+    folders: tuple[str, ...] = ()
 
     @property
     def failed(self) -> Step | None:
@@ -144,6 +146,7 @@ class Target:
     imap: LegTarget | None
     folder: str = "INBOX"
     message: SelfMessage | None = None
+    list_folders: bool = False
 
 
 class WireFault(Exception):

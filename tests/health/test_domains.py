@@ -11,10 +11,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from mailboxes.health.domains import AGAIN_AFTER, look_up, recognise, sign_of
+from mailboxes.health.domains import AGAIN_AFTER, look_up, sign_of
 from mailboxes.health.due import check_mailboxes
 from mailboxes.health.outgoing import from_settings
 from mailboxes.models import Mailbox, MailDomain
+from mailboxes.providers.discovery import recognise
 from mailboxes.providers.domains import Sign
 from mailboxes.sandbox.dns_server import Zone
 from mailboxes.sandbox.faults import NO_FAULT, faults

@@ -312,7 +312,7 @@ def test_a_success_that_was_seen_before_the_failure_does_not_clear_it() -> None:
 def change(mailbox: Mailbox, at: Any, **values: Any) -> Mailbox:
     for name, value in values.items():
         setattr(mailbox, name, value)
-    save(mailbox, changed=list(values), password=None, acting_user=None, now=at)
+    save(mailbox, changed=list(values), credential=None, acting_user=None, now=at)
     return Mailbox.objects.get(pk=mailbox.pk)
 
 

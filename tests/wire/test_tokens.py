@@ -23,7 +23,7 @@ def test_a_living_grant_gives_an_access_token_that_logs_in(sandbox: Sandbox) -> 
     account = make_account(sandbox)
     found = ask(sandbox, account.refresh_token)
     assert found.report.ok and found.tokens is not None
-    assert account.accepts_token(account.address, found.tokens.access_token)
+    assert account.accepts_token(account.address, found.tokens.access_token, "imap")
     assert (found.tokens.expires_in_s, found.tokens.refresh_token) == (3600, "")
 
 

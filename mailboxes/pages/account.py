@@ -1,0 +1,169 @@
+"""Signing in and out, recovery, and members (SPEC U6, S6). Django's own views; one answer to every wrong sign-in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth import login, password_validation, views
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
+from django.core.mail import send_mail
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse, reverse_lazy
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from mailboxes import members as membership
+from mailboxes.models import Invitation, Membership
+from mailboxes.pages.access import current_workspace, owner_only, person, private
+
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class SignInForm(AuthenticationForm):
+    """Members sign in by their email address."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["username"].label = "Email address"
+
+    def clean_username(self) -> str:
+        """Addresses are kept in lower case; the names of staff are none."""
+        name: str = self.cleaned_data["username"]
+        return name.lower() if "@" in name else name
+
+
+class SignIn(views.LoginView):
+    """`next` is followed within this site only (Django's own check)."""
+
+    template_name = "pages/sign_in.html"
+    authentication_form = SignInForm
+    redirect_authenticated_user = True
+
+
+class Recover(views.PasswordResetView):
+    """The same answer whether the address is known or not."""
+
+    template_name = "pages/recover.html"
+    email_template_name = "pages/recover_mail.txt"
+    subject_template_name = "pages/recover_subject.txt"
+    success_url = reverse_lazy("recover-sent")
+
+
+class RecoverSent(views.PasswordResetDoneView):
+    """Where to look for the mail."""
+
+    template_name = "pages/recover_sent.html"
+
+
+class NewPassword(views.PasswordResetConfirmView):
+    """By the link of the mail, once."""
+
+    template_name = "pages/new_password.html"
+    success_url = reverse_lazy("sign-in")
+
+
+class InviteForm(forms.Form):
+    """Whom, and as what."""
+
+    email = forms.EmailField(label="Email address", max_length=254)
+    role = forms.ChoiceField(label="Role", choices=Membership.Role.choices, initial=Membership.Role.MEMBER)
+
+
+class JoinForm(forms.Form):
+    """A new member's password."""
+
+    password = forms.CharField(label="Choose a password", widget=forms.PasswordInput(render_value=False), strip=False)
+
+    def clean_password(self) -> str:
+        """As strong as Django's validators want it."""
+        password: str = self.cleaned_data["password"]
+        password_validation.validate_password(password)
+        return password
+
+
+@private
+def members(request: HttpRequest) -> HttpResponse:
+    """Who is in the workspace; its owner invites others."""
+    workspace, now = current_workspace(request), timezone.now()
+    form = InviteForm(request.POST or None)
+    link = ""
+    if request.method == "POST":
+        owner_only(request, workspace)
+        if form.is_valid():
+            link = _invited(request, form)
+    open_now = Invitation.objects.filter(workspace=workspace, accepted_at__isnull=True, expires_at__gt=now)
+    is_owner = Membership.objects.filter(workspace=workspace, user=person(request), role=Membership.Role.OWNER).exists()
+    context = {
+        "workspace": workspace,
+        "members": Membership.objects.filter(workspace=workspace)
+        .select_related("user")
+        .order_by("role", "user__email"),
+        "invitations": open_now.order_by("-invited_at") if is_owner else [],
+        "is_owner": is_owner,
+        "form": form if not link else InviteForm(),
+        "link": link,
+    }
+    return render(request, "pages/members.html", context)
+
+
+def _invited(request: HttpRequest, form: InviteForm) -> str:
+    """Invite, send the mail, and give the link to be copied; "" where too many are open."""
+    workspace, values = current_workspace(request), form.cleaned_data
+    try:
+        invitation, token = membership.invite(
+            workspace, values["email"], role=values["role"], acting_user=person(request), now=timezone.now()
+        )
+    except membership.TooMany:
+        form.add_error("email", f"{membership.MOST_OPEN} invitations are open: withdraw some first.")
+        return ""
+    link = request.build_absolute_uri(reverse("invitation", args=[token]))
+    words = f"You are invited to {workspace.name} on Postmend. The link works once, for a week:\n\n{link}\n"
+    send_mail("Your invitation to Postmend", words, None, [invitation.email], fail_silently=True)
+    return link
+
+
+@private
+@require_POST
+def withdraw_invitation(request: HttpRequest, pk: int) -> HttpResponse:
+    """The link ends."""
+    workspace = current_workspace(request)
+    owner_only(request, workspace)
+    found = get_object_or_404(Invitation, pk=pk, workspace=workspace)
+    membership.withdraw(found, acting_user=person(request), now=timezone.now())
+    messages.success(request, f"The invitation of {found.email} was withdrawn.")
+    return redirect("members")
+
+
+@never_cache
+def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """A place offered: join as who is signed in, or with a new password; a known address signs in first."""
+    found = membership.open_invitation(token, timezone.now())
+    if found is None:
+        return render(request, "pages/invitation_over.html", status=404)
+    known = User.objects.filter(username__iexact=found.email).exists()
+    form = JoinForm(request.POST or None)
+    if request.method == "POST":
+        response = _join(request, found, form, known=known)
+        if response is not None:
+            return response
+    context = {"invitation": found, "form": form, "known": known, "here": request.path}
+    return render(request, "pages/invitation.html", context)
+
+
+def _join(request: HttpRequest, found: Invitation, form: JoinForm, *, known: bool) -> HttpResponse | None:
+    now = timezone.now()
+    if isinstance(request.user, User):
+        membership.accept(found, request.user, now=now)
+        request.session["workspace"] = found.workspace_id
+        return redirect("mailboxes")
+    if known or not form.is_valid():
+        return None
+    user = membership.sign_up(found, form.cleaned_data["password"], now=now)
+    if user is not None:
+        login(request, user, backend=BACKEND)
+    return redirect("mailboxes")

@@ -1,0 +1,89 @@
+"""The consent at Google or Microsoft: the button, the way back, and a page for each refusal (SPEC C1, R2)."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from mailboxes.models import Mailbox, Workspace
+from mailboxes.pages.access import mailbox_for, person, private, workspace_for
+from mailboxes.pages.client import client_ip
+from mailboxes.pages.credentials import address_fault
+from mailboxes.reconnect.oauth import flows
+from mailboxes.reconnect.oauth.flows import Flow
+from mailboxes.reconnect.oauth.identity import SignInAs
+from mailboxes.reconnect.oauth.refusals import Refused, Why
+from mailboxes.reconnect.oauth.registrations import client, registration
+
+_STATUS = {Why.STATE: 403, Why.OURS: 503, Why.PROVIDER: 502, Why.LIMITED: 429}
+
+
+@private
+@require_POST
+def start(request: HttpRequest, provider: str) -> HttpResponse:
+    """Off to the provider, for one mailbox, or for a new one of an address."""
+    if registration(provider) is None or client(provider) is None:
+        raise Http404
+    workspace, mailbox, address = _asked(request)
+    sign_in_as = request.POST.get("sign_in_as", SignInAs.OWNER)
+    flow = Flow(
+        provider=provider,
+        user=person(request).pk,
+        workspace=workspace.pk,
+        mailbox=mailbox.pk if mailbox else 0,
+        address=address,
+        sign_in_as=sign_in_as if sign_in_as in list(SignInAs) else SignInAs.OWNER,
+        begun_at=timezone.now().isoformat(),
+    )
+    return flows.start(request, flow, reverse("consent-complete", args=[provider]))
+
+
+@never_cache
+@require_GET
+def complete(request: HttpRequest, provider: str) -> HttpResponse:
+    """Back from the provider. The code leaves the address bar at once: a redirect, or a page without a link outside."""
+    known = registration(provider)
+    if known is None:
+        raise Http404
+    flow = flows.under_way(request, provider)
+    try:
+        if not request.user.is_authenticated:
+            raise Refused(Why.STATE)
+        trial = flows.finish(
+            request,
+            provider,
+            reverse("consent-complete", args=[provider]),
+            mailbox_of=lambda begun: _still_mine(request, begun),
+            source_ip=client_ip(request),
+            now=timezone.now(),
+        )
+    except Refused as refused:
+        mine = flow if flow and request.user.is_authenticated and flow.user == request.user.pk else None
+        context = {"refused": refused, "why": refused.why.value, "provider": known, "flow": mine}
+        response = render(request, "pages/refused.html", context, status=_STATUS.get(refused.why, 400))
+    else:
+        response = redirect("trial", trial.pk)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _asked(request: HttpRequest) -> tuple[Workspace, Mailbox | None, str]:
+    mailbox = request.POST.get("mailbox", "")
+    if mailbox.isdigit() and int(mailbox):
+        found = mailbox_for(request, int(mailbox))
+        return found.workspace, found, found.address
+    workspace, address = request.POST.get("workspace", ""), request.POST.get("address", "").strip().lower()
+    if not workspace.isdigit() or address_fault(address):
+        raise Http404
+    return workspace_for(request, int(workspace)), None, address
+
+
+def _still_mine(request: HttpRequest, flow: Flow) -> tuple[Workspace, Mailbox | None]:
+    if flow.mailbox:
+        found = mailbox_for(request, flow.mailbox)
+        return found.workspace, found
+    return workspace_for(request, flow.workspace), None

@@ -1,0 +1,123 @@
+"""A mailbox's page: what happened, the one action, the steps, what waits, and live progress (U2, U3, C9)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from mailboxes.diagnosis.advice import Action, Advice
+from mailboxes.health import asked
+from mailboxes.models import AskedCheck, Credential, Mailbox, ReconnectRequest, Trial
+from mailboxes.pages.access import acts_as_staff, mailbox_for, person, private
+from mailboxes.pages.stages import legs_shown
+from mailboxes.panels import panels
+from mailboxes.providers.presets import by_id, family
+from mailboxes.reconnect import administrator, removal
+from mailboxes.reconnect.limits import Limited, refuse_too_many_checks
+from mailboxes.reconnect.oauth.registrations import Registration, for_family
+from mailboxes.states import CredentialKind, Status
+from mailboxes.wording import advice_for, provider_name
+
+_SIGN_IN = (Action.RECONNECT_GOOGLE, Action.RECONNECT_MICROSOFT)
+_FORM = (Action.UPDATE_CREDENTIALS, Action.CHECK_SETTINGS)
+
+
+@private
+def mailbox(request: HttpRequest, pk: int) -> HttpResponse:
+    """The page."""
+    found = mailbox_for(request, pk)
+    return render(request, "pages/mailbox.html", context(request, found, timezone.now()))
+
+
+@private
+def live(request: HttpRequest, pk: int) -> HttpResponse:
+    """Its part that changes; it asks for itself again while something is under way."""
+    found = mailbox_for(request, pk)
+    return render(request, "pages/mailbox_live.html", context(request, found, timezone.now()))
+
+
+@private
+@require_POST
+def check(request: HttpRequest, pk: int) -> HttpResponse:
+    """ "Check again" (U3): the limit is told."""
+    found, now = mailbox_for(request, pk), timezone.now()
+    try:
+        refuse_too_many_checks(found.pk, person(request).pk, now)
+    except Limited as limited:
+        messages.warning(request, limited.words(now).replace("tests", "checks"))
+    else:
+        asked.ask([found.pk], acting_user=person(request), now=now)
+    return redirect("mailbox", found.pk)
+
+
+@private
+def remove(request: HttpRequest, pk: int) -> HttpResponse:
+    """Remove it, after a question (C9)."""
+    found = mailbox_for(request, pk)
+    if acts_as_staff(request, found.workspace) and not person(request).has_perm("mailboxes.remove_mailbox"):
+        raise PermissionDenied
+    if request.method != "POST":
+        return render(request, "pages/remove.html", {"mailbox": found})
+    removal.remove(found, acting_user=person(request), now=timezone.now())
+    messages.success(request, f"{found.address} was removed. Its stored password or access is wiped.")
+    return redirect("admin:mailboxes_mailbox_changelist" if acts_as_staff(request, found.workspace) else "mailboxes")
+
+
+def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, Any]:
+    """All that the page shows."""
+    credential = Credential.objects.filter(mailbox=found).only("kind", "identity_name", "replaced_at").first()
+    oauth = credential is not None and credential.kind == CredentialKind.OAUTH
+    advice = advice_for(found, oauth=oauth)
+    check = AskedCheck.objects.filter(mailbox=found).order_by("-asked_at", "-id").first()
+    trial = Trial.objects.filter(mailbox=found, done_at__isnull=True).order_by("-asked_at").first()
+    as_staff = acts_as_staff(request, found.workspace)
+    return {
+        "mailbox": found,
+        "advice": advice,
+        "sign_in": sign_in_for(found, advice, oauth=oauth),
+        "opens_form": advice is None
+        or advice.action in _FORM
+        or (advice.action in _SIGN_IN and not _registered(found)),
+        "provider": provider_name(found.provider),
+        "preset": by_id(found.provider),
+        "check": check,
+        "check_legs": legs_shown(check.legs) if check and check.done_at else [],
+        "trial": trial,
+        "pending": bool(trial or (check and check.done_at is None) or found.status == Status.UNVERIFIED),
+        "request_open": ReconnectRequest.objects.filter(mailbox=found, answered_at__isnull=True).first(),
+        "administrator_url": _administrator_url(request, found),
+        "panels": panels(found),
+        "as_staff": as_staff,
+        "identity_name": credential.identity_name if credential else "",
+        "now": now,
+    }
+
+
+def sign_in_for(found: Mailbox, advice: Advice | None, *, oauth: bool) -> Registration | None:
+    """The sign-in that mends it, or that it was connected by (R1)."""
+    if advice is not None and advice.action in _SIGN_IN:
+        return _registered(found)
+    return _registered(found) if oauth else None
+
+
+def _opens_form(found: Mailbox, advice: Advice | None) -> bool:
+    """True where the form is the way: also where a sign-in is meant and we are not registered there."""
+    return advice is None or advice.action in _FORM or (advice.action in _SIGN_IN and not _registered(found))
+
+
+def _registered(found: Mailbox) -> Registration | None:
+    return for_family(family(found.provider))
+
+
+def _administrator_url(request: HttpRequest, found: Mailbox) -> str:
+    if not administrator.is_for_administrators(found):
+        return ""
+    return request.build_absolute_uri(reverse("administrator", args=[administrator.token_for(found)]))

@@ -1,0 +1,80 @@
+"""Remove a mailbox (SPEC C9): work stops, secrets are wiped, its history stays; the grant is given back where nobody
+else uses it (FACTS A10: at Google that ends every grant of the account to us)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from mailboxes.health.outgoing import Outgoing
+from mailboxes.health.renewed import start_over
+from mailboxes.models import AskedCheck, AuditEntry, Candidate, CheckState, Credential, Mailbox, ReconnectRequest
+from mailboxes.states import CredentialKind
+from mailboxes.wire.tokens import revoke
+
+AGAIN_AFTER = timedelta(minutes=5)
+TRY_FOR = timedelta(hours=1)
+BATCH = 20
+
+
+@transaction.atomic
+def remove(mailbox: Mailbox, *, acting_user: AbstractBaseUser, now: datetime) -> None:
+    """Take the mailbox out of work for good. Its rows stay; adding the address again goes on with them."""
+    start_over(mailbox.pk, now=now)
+    CheckState.objects.filter(mailbox=mailbox).update(next_check_at=None)
+    Mailbox.objects.filter(pk=mailbox.pk).update(removed_at=now, held_since=None, held_by=None, hold_reason="")
+    Candidate.objects.filter(trial__mailbox=mailbox).delete()
+    AskedCheck.objects.filter(mailbox=mailbox, done_at__isnull=True).update(
+        done_at=now, note="The mailbox was removed."
+    )
+    ReconnectRequest.objects.filter(mailbox=mailbox, answered_at__isnull=True).update(answered_at=now)
+    _wipe(mailbox, now)
+    AuditEntry.objects.create(actor_id=acting_user.pk, action="mailbox removed", mailbox=mailbox, at=now)
+
+
+def waiting(now: datetime | None = None) -> QuerySet[Credential]:
+    """Grants of removed mailboxes that are to be given back."""
+    return Credential.objects.filter(revoke_at__lte=now or timezone.now())
+
+
+def revoke_waiting(outgoing: Outgoing) -> int:
+    """Give back the grants that wait; each is wiped once it is gone, or after an hour of trying. Returns how many."""
+    settled = 0
+    for credential in waiting(outgoing.clock()).select_related("mailbox", "oauth_client")[:BATCH]:
+        settled += _give_back(credential, outgoing)
+    return settled
+
+
+def _wipe(mailbox: Mailbox, now: datetime) -> None:
+    credential = Credential.objects.filter(mailbox=mailbox).defer("password", "imap_password", "access_token").first()
+    if credential is None:
+        return
+    if not _is_ours_alone(credential):
+        credential.delete()
+        return
+    Credential.objects.filter(pk=credential.pk).update(revoke_at=now, access_token=None, access_expires_at=None)
+
+
+def _is_ours_alone(credential: Credential) -> bool:
+    """True for a grant that can be given back and that no other mailbox lives by, in whatever workspace."""
+    client = credential.oauth_client
+    if credential.kind != CredentialKind.OAUTH or client is None or not client.revoke_url or not credential.identity:
+        return False
+    others = Credential.objects.filter(oauth_client=client, identity=credential.identity).exclude(pk=credential.pk)
+    return not others.filter(mailbox__removed_at__isnull=True).exists()
+
+
+def _give_back(credential: Credential, outgoing: Outgoing) -> bool:
+    client, now = credential.oauth_client, outgoing.clock()
+    assert client is not None
+    gone = asyncio.run(revoke(client.revoke_url, credential.refresh_token or "", outgoing.tokens))
+    removed_at = credential.mailbox.removed_at
+    same = Credential.objects.filter(pk=credential.pk, revoke_at__isnull=False, version=credential.version)
+    if gone or removed_at is None or now - removed_at > TRY_FOR:
+        return bool(same.delete()[0])
+    return not same.update(revoke_at=now + AGAIN_AFTER)

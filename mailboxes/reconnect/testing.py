@@ -1,0 +1,149 @@
+"""Run the tests that wait: SMTP first, then IMAP, each leg shown as soon as it has ended; then the verdict (C5, C6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+
+from django.db import transaction
+
+from mailboxes.diagnosis.values import Reply
+from mailboxes.health.messages import to_itself
+from mailboxes.health.outgoing import Outgoing
+from mailboxes.health.rules import diagnose
+from mailboxes.health.stages import steps_of
+from mailboxes.health.targets import Grant, Subject, endpoint
+from mailboxes.models import Candidate, Trial
+from mailboxes.providers.presets import family
+from mailboxes.reconnect.keeping import keep_tested
+from mailboxes.reconnect.trials import claim
+from mailboxes.reconnect.verdict import Finding, Judged, judge
+from mailboxes.states import CredentialKind, Verdict
+from mailboxes.wire.runner import Job, Pool, check
+from mailboxes.wire.tokens import OAuthClient
+from mailboxes.wire.values import Leg, Report, Target
+
+
+@dataclass
+class _Run:
+    """One test under way: what is left to try, and what was seen."""
+
+    trial: Trial
+    candidate: Candidate
+    begun_at: datetime
+    targets: list[Target]
+    reports: list[Report] = field(default_factory=list)
+
+
+def run_trials(limit: int, outgoing: Outgoing) -> int:
+    """Run one batch of waiting tests. Returns how many."""
+    trials = claim(limit, outgoing.clock())
+    with Pool[_Run, Report](outgoing.bounds) as pool:
+        for trial in trials:
+            _next(_begun(trial, outgoing), pool, outgoing)
+        for found in pool.results():
+            assert found is not None
+            run, report = found
+            run.reports.append(report)
+            if run.targets:
+                Trial.objects.filter(pk=run.trial.pk).update(legs=[steps_of(one) for one in run.reports])
+                _next(run, pool, outgoing)
+            else:
+                _conclude(run, outgoing.clock())
+    return len(trials)
+
+
+def _begun(trial: Trial, outgoing: Outgoing) -> _Run:
+    whole = target_of(trial, trial.candidate)
+    legs = [replace(whole, imap=None)] if whole.smtp else []
+    legs += [replace(whole, smtp=None)] if whole.imap else []
+    return _Run(trial, trial.candidate, outgoing.clock(), legs)
+
+
+def _next(run: _Run, pool: Pool[_Run, Report], outgoing: Outgoing) -> None:
+    target = run.targets.pop(0)
+    if run.reports and not run.reports[0].ok:
+        target = replace(target, message=None)  # what was not sent is not looked for
+    leg = target.smtp or target.imap
+    assert leg is not None
+    pool.add(Job(run, leg.endpoint.host, partial(_one_leg, target, outgoing)))
+
+
+async def _one_leg(target: Target, outgoing: Outgoing) -> Report:
+    (report,) = await check(target, outgoing.mail)
+    return report
+
+
+def target_of(trial: Trial, candidate: Candidate) -> Target:
+    """Both legs as they are to be tested, with the message to itself."""
+    place = trial.place
+    grant = None
+    if trial.kind == CredentialKind.OAUTH:
+        grant = Grant(OAuthClient("", "", ""), "", candidate.access_token or "", None)
+    subject = Subject(
+        mailbox_id=trial.mailbox_id or 0,
+        address=trial.address,
+        credential_version=0,
+        smtp=endpoint(place, Leg.SMTP),
+        imap=endpoint(place, Leg.IMAP),
+        smtp_username=place.get("smtp_username", ""),
+        imap_username=place.get("imap_username", ""),
+        folder=place.get("imap_folder") or "INBOX",
+        password=candidate.password or "",
+        imap_password=candidate.imap_password or "",
+        grant=grant,
+    )
+    target = subject.target(candidate.access_token or "", to_itself(subject))
+    return replace(target, list_folders=target.imap is not None)
+
+
+def _conclude(run: _Run, now: datetime) -> None:
+    """Verdict and, where it passed, the new credential: one transaction. A late worker changes nothing."""
+    findings = [_finding(run.trial.place, report) for report in run.reports]
+    one_secret = run.trial.kind == CredentialKind.OAUTH or not run.candidate.imap_password
+    judged = judge(findings, one_secret=one_secret)
+    with transaction.atomic():
+        mine = Trial.objects.filter(pk=run.trial.pk, done_at__isnull=True)
+        if not mine.update(done_at=now, **_result(run, judged)):
+            return
+        if judged.verdict is Verdict.REFUSED and not judged.note:
+            Candidate.objects.filter(trial=run.trial).delete()
+        elif judged.verdict is Verdict.PASSED:
+            keep_tested(run.trial, findings, begun_at=run.begun_at, now=now)
+        elif judged.verdict is Verdict.UNSURE and run.trial.kind == CredentialKind.OAUTH:
+            # A consent just given is never worse than the one before: nobody is asked to give it again.
+            keep_tested(run.trial, (), begun_at=run.begun_at, now=now)
+
+
+def _finding(place: Mapping[str, object], report: Report) -> Finding:
+    step = report.failed
+    if step is None:
+        return Finding(report)
+    provider = family(str(place.get("provider", "")))
+    return Finding(report, diagnose(Reply(step.text, report.leg.value, step.stage.value, provider, step.code)))
+
+
+def _result(run: _Run, judged: Judged) -> dict[str, object]:
+    behind = judged.behind
+    values: dict[str, object] = {
+        "verdict": judged.verdict,
+        "note": judged.note,
+        "legs": [steps_of(report) for report in run.reports],
+        "folders": _folders(run.reports),
+    }
+    if behind is None or behind.diagnosis is None or behind.report.failed is None:
+        return values
+    step = behind.report.failed
+    return values | {
+        "category": behind.diagnosis.category.value,
+        "rule": behind.diagnosis.rule,
+        "leg": behind.report.leg.value,
+        "stage": step.stage.value,
+        "text": step.text,
+    }
+
+
+def _folders(reports: Sequence[Report]) -> list[str]:
+    return [name for report in reports for name in report.folders]

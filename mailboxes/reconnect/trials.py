@@ -1,0 +1,135 @@
+"""New credentials are tested before they replace the stored ones (SPEC C5, C6): begun by a page, run by a worker.
+
+The secrets wait encrypted in `Candidate`, for minutes; the row of the trial is queue, progress and result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+
+from mailboxes.models import AuditEntry, Candidate, Mailbox, Trial, Workspace
+from mailboxes.reconnect.credentials import NewCredential, NewGrant, Password
+from mailboxes.reconnect.fingerprints import fingerprint
+from mailboxes.reconnect.limits import refuse_too_many
+from mailboxes.states import CredentialKind, Verdict
+from mailboxes.wire.clean import refuse_control
+
+KEPT_FOR = timedelta(minutes=10)
+LEASE = timedelta(seconds=90)
+MOST_STARTS = 2
+GAVE_UP = "The test was begun twice and never ended. Nothing was changed: test again."
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be tested: for which mailbox (None for a new one), where, and with what."""
+
+    workspace: Workspace
+    address: str
+    place: Mapping[str, Any]
+    credential: NewCredential = field(repr=False)
+    mailbox: Mailbox | None = None
+    source_ip: str | None = None
+
+
+@transaction.atomic
+def begin(wish: Wish, *, acting_user: AbstractBaseUser, now: datetime) -> Trial:
+    """Put the test into the queue. Raises Limited (S4), and BadText for a control character in a secret (S3)."""
+    Workspace.objects.select_for_update().get(pk=wish.workspace.pk)  # tests of a workspace are counted one by one
+    trial = Trial(
+        workspace=wish.workspace,
+        mailbox=wish.mailbox,
+        address=wish.address,
+        place=dict(wish.place),
+        asked_by_id=acting_user.pk,
+        source_ip=wish.source_ip,
+        asked_at=now,
+        **_public(wish),
+    )
+    refuse_too_many(trial, now)
+    trial.save(force_insert=True)
+    Candidate.objects.create(trial=trial, expires_at=now + KEPT_FOR, **_secrets(wish.credential))
+    AuditEntry.objects.create(
+        actor_id=acting_user.pk, action="credential test asked", mailbox=wish.mailbox, detail=wish.address[:200], at=now
+    )
+    return trial
+
+
+def waiting(now: datetime) -> QuerySet[Trial]:
+    """Tests that no worker has leased."""
+    free = Q(claimed_until__isnull=True) | Q(claimed_until__lte=now)
+    return Trial.objects.filter(free, done_at__isnull=True)
+
+
+def expired(now: datetime) -> QuerySet[Candidate]:
+    """Secrets whose time is over."""
+    return Candidate.objects.filter(expires_at__lte=now)
+
+
+@transaction.atomic
+def claim(limit: int, now: datetime) -> list[Trial]:
+    """Lease up to `limit` tests, the oldest first, and wipe what nobody decided on in time."""
+    expired(now).delete()
+    rows = waiting(now)
+    rows.filter(Q(starts__gte=MOST_STARTS) | Q(candidate__isnull=True)).update(
+        done_at=now, verdict=Verdict.UNSURE, note=GAVE_UP
+    )
+    leased = rows.select_for_update(skip_locked=True).order_by("asked_at").values_list("id", flat=True)
+    ids = list(leased[:limit])
+    Trial.objects.filter(id__in=ids).update(claimed_until=now + LEASE, starts=F("starts") + 1)
+    return list(Trial.objects.filter(id__in=ids).select_related("candidate", "oauth_client").order_by("asked_at"))
+
+
+@transaction.atomic
+def discard(trial: Trial) -> None:
+    """The person has decided against it: the secrets go at once."""
+    Candidate.objects.filter(trial=trial).delete()
+
+
+def _public(wish: Wish) -> dict[str, Any]:
+    new = wish.credential
+    if isinstance(new, Password):
+        return {"kind": CredentialKind.PASSWORD, "fingerprint": fingerprint(wish.address, wish.place, new)}
+    return {
+        "kind": CredentialKind.OAUTH,
+        "oauth_client": new.client,
+        "identity": new.identity,
+        "identity_name": new.identity_name,
+        "scopes": new.scopes,
+    }
+
+
+def _secrets(new: NewCredential) -> dict[str, Any]:
+    if isinstance(new, Password):
+        return {
+            "password": refuse_control(new.password or "", "password"),
+            "imap_password": refuse_control(new.imap_password, "IMAP password") or None,
+        }
+    return {
+        "refresh_token": new.refresh_token,
+        "access_token": new.access_token,
+        "access_expires_at": new.access_expires_at,
+    }
+
+
+def credential_of(trial: Trial, candidate: Candidate) -> NewCredential:
+    """The credential that was tested, as `replace` takes it."""
+    if trial.kind == CredentialKind.PASSWORD:
+        return Password(candidate.password or "", candidate.imap_password or "")
+    assert trial.oauth_client is not None
+    return NewGrant(
+        client=trial.oauth_client,
+        refresh_token=candidate.refresh_token or "",
+        scopes=trial.scopes,
+        identity=trial.identity,
+        identity_name=trial.identity_name,
+        access_token=candidate.access_token or "",
+        access_expires_at=candidate.access_expires_at,
+    )
