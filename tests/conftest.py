@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.test import Client
 
+from mailboxes.health.outgoing import from_settings
 from mailboxes.sandbox.server import Sandbox
 from tests.make import Clock
 from tests.secrets import LogKeeper, leaks_in_database
@@ -67,3 +71,20 @@ def no_secret_left(request: pytest.FixtureRequest) -> Iterator[None]:
     assert KEEPER.leaks() == []
     if uses_database and "plants_a_secret" not in request.keywords:
         assert leaks_in_database() == []
+
+
+@pytest.fixture
+def network(sandbox: Sandbox, settings: Any, tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """The web process's way out leads into the sandbox. Call it once more after further accounts."""
+
+    def open_ports() -> None:
+        there = sandbox.environment(tmp_path)
+        settings.MAIL_RESOLVER = there["MAIL_RESOLVER"]
+        settings.MAIL_ALLOWED_NETWORKS = (ipaddress.ip_network(there["MAIL_ALLOWED_NETWORKS"]),)
+        settings.MAIL_ALLOWED_PORTS = sandbox.ports
+        settings.MAIL_CA_FILE = there["MAIL_CA_FILE"]
+        from_settings.cache_clear()
+
+    open_ports()
+    yield open_ports
+    from_settings.cache_clear()

@@ -15,8 +15,10 @@ from mailboxes.models import AuditEntry, Candidate, Credential, Mailbox, Trial
 from mailboxes.reconnect.settings import SETTINGS, save
 from mailboxes.reconnect.trials import credential_of
 from mailboxes.reconnect.verdict import Finding
-from mailboxes.states import Source, Verdict
-from mailboxes.wire.values import Leg
+from mailboxes.states import CredentialKind, Source, Verdict
+from mailboxes.wire.values import Leg, Report, Stage, Step
+
+_CONSENTED = Report(Leg.OAUTH, (Step(Stage.TOKEN, True, 0, "", "access was granted just now"),))
 
 
 class Gone(Exception):
@@ -39,16 +41,19 @@ def keep_tested(trial: Trial, findings: Iterable[Finding], *, begun_at: datetime
     """Inside the caller's transaction: store it, and let the test count as evidence of the new credential."""
     mailbox = _store(trial, trial.place, trial.asked_by, now)
     version = Credential.objects.values_list("version", flat=True).get(mailbox=mailbox)
+    reports = [finding.without_lateness() for finding in findings]
+    if reports and trial.kind == CredentialKind.OAUTH:
+        reports.append(_CONSENTED)
     evidence = [
         from_report(
-            finding.without_lateness(),
+            report,
             mailbox_id=mailbox.pk,
             source=Source.SAVE_TEST,
             credential_version=version,
             begun_at=begun_at,
             observed_at=now,
         )
-        for finding in findings
+        for report in reports
     ]
     record(evidence, now=now)
 

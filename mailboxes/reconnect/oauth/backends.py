@@ -36,6 +36,11 @@ class Strategy(DjangoStrategy):
         values = self._values(known, name)
         return values[name] if name in values else super().setting(name, default, backend)
 
+    def authenticate(self, backend: Any, **kwargs: Any) -> Any:
+        """Hand the consent to our pipeline. Django's sign-in takes no part: nobody is signed in by a consent."""
+        ours = {"strategy": self, "storage": self.storage, "backend": backend}
+        return backend.run_authentication(self.request, **kwargs | ours)
+
     def _values(self, known: Registration, name: str) -> dict[str, Any]:
         fixed = {
             "SCOPE": list(known.scopes),
