@@ -9,7 +9,7 @@ import email.utils
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,7 +18,7 @@ from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.authority import Authority
 from mailboxes.sandbox.dns_server import DnsServer, Zone
 from mailboxes.sandbox.faults import NO_FAULT, Fault
-from mailboxes.sandbox.http_server import HttpServer
+from mailboxes.sandbox.http_server import Answered, Asked, HttpServer
 from mailboxes.sandbox.imap_server import ImapSession
 from mailboxes.sandbox.oauth_provider import OAuthProvider
 from mailboxes.sandbox.smtp_server import SmtpSession
@@ -47,6 +47,7 @@ class Sandbox:
         self._held: dict[tuple[str, str], socket.socket] = {}
         self.provider = OAuthProvider(lambda: list(self.accounts.values()), dict([CLIENT]))
         self._web: list[asyncio.Server] = []
+        self._sites: set[int] = set()
         self._dns: asyncio.DatagramTransport | None = None
         self.dns_port = self.token_port = self.consent_port = 0
 
@@ -86,7 +87,7 @@ class Sandbox:
     def ports(self) -> frozenset[int]:
         """Every port that a client must be allowed to reach."""
         places = [place for one in self.accounts.values() for place in (one.smtp, one.imap) if place]
-        return frozenset({self.token_port} | {place.port for place in places})
+        return frozenset({self.token_port} | self._sites | {place.port for place in places})
 
     def add(self, address: str, password: str, security: Security = Security.SSL, fault: Fault = NO_FAULT) -> Account:
         """Open an account with its two servers."""
@@ -101,6 +102,23 @@ class Sandbox:
         account = self.accounts[address]
         account.fault = fault
         self._do(self._follow(account))
+
+    @contextlib.contextmanager
+    def website(self, host: str, respond: Callable[[Asked], Answered]) -> Iterator[int]:
+        """An HTTPS site of this host on a port of its own, which is given."""
+
+        async def start() -> asyncio.Server:
+            serve = HttpServer(respond).serve
+            return await asyncio.start_server(serve, LOOPBACK, 0, ssl=self.authority.context(host, ""))
+
+        server = self._do(start())
+        port = server.sockets[0].getsockname()[1]
+        self._sites.add(port)
+        try:
+            yield port
+        finally:
+            self._sites.discard(port)
+            self._loop.call_soon_threadsafe(server.close)
 
     def connector(self, limits: Limits, on_connect: Callable[[str, int], None] | None = None) -> Connector:
         """A connector that may reach the sandbox, by its name server and authority."""
