@@ -9,15 +9,19 @@ from django.contrib.auth import get_user_model
 from django.db import models, transaction
 
 from campaigns.models import Campaign
-from demo.population import POOL, WORKSPACES, Resident, residents
-from mailboxes.models import Credential, Mailbox, OAuthClient, Workspace
+from demo.population import DOMAINS, POOL, WORKSPACES, Resident, residents
+from mailboxes.models import Credential, Mailbox, Membership, OAuthClient, Workspace
+from mailboxes.providers.presets import family
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
 from mailboxes.sandbox.account import Account
-from mailboxes.sandbox.server import CLIENT, Sandbox
+from mailboxes.sandbox.oauth_provider import FLAVOURS
+from mailboxes.sandbox.server import Sandbox
 from mailboxes.states import CredentialKind
 from warmup.models import Pool, PoolMember
 
 USER = "support"
+# Whoever logs in with it has a new password at the sandbox: 16 letters, as Google shows them in four groups.
+NEW_PASSWORD = "mendmendmendmend"
 
 
 class ForeignData(Exception):
@@ -30,10 +34,11 @@ def populate(sandbox: Sandbox, now: datetime) -> None:
     ours = {one.address for one in everybody}
     if Mailbox.objects.exclude(address__in=ours).exists():
         raise ForeignData("This database holds other mailboxes: give the demo one of its own (POSTMEND_DATA_DIR).")
-    client = _client(sandbox)
+    clients = {flavour: _client(sandbox, flavour) for flavour in FLAVOURS}
     with transaction.atomic():
         workspaces = {name: Workspace.objects.get_or_create(name=name)[0] for name in WORKSPACES}
         for one in everybody:
+            client = clients.get(family(one.provider), clients["google"])
             _move_in(one, workspaces[one.workspace], client, sandbox, now)
         _put_to_work(workspaces)
 
@@ -49,16 +54,29 @@ def make_user() -> str:
     return password
 
 
-def _client(sandbox: Sandbox) -> OAuthClient:
-    client_id, client_secret = CLIENT
-    values = {"token_url": sandbox.token_url, "client_id": client_id, "client_secret": client_secret, "scopes": "mail"}
-    return OAuthClient.objects.update_or_create(name="sandbox", defaults=values)[0]
+def make_customers() -> dict[str, str]:
+    """An owner for each workspace, with a fresh password: address to password."""
+    passwords = {}
+    for name, domain in zip(WORKSPACES, DOMAINS, strict=True):
+        address, password = f"owner@{domain}", secrets.token_urlsafe(9)
+        user, _ = get_user_model().objects.get_or_create(username=address, defaults={"email": address})
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        place = {"workspace": Workspace.objects.get(name=name), "user": user}
+        Membership.objects.get_or_create(**place, defaults={"role": Membership.Role.OWNER})
+        passwords[address] = password
+    return passwords
+
+
+def _client(sandbox: Sandbox, flavour: str) -> OAuthClient:
+    return OAuthClient.objects.update_or_create(name=flavour, defaults=sandbox.registration(flavour))[0]
 
 
 def _move_in(one: Resident, workspace: Workspace, client: OAuthClient, sandbox: Sandbox, now: datetime) -> None:
     known = Credential.objects.filter(mailbox__address=one.address).first()
     password = known.password if known and known.password else secrets.token_urlsafe(16)
     account = sandbox.add(one.address, password, one.security, one.fault)
+    account.mends = NEW_PASSWORD
     if known is not None:
         _remember(account, known)
         _settings(Mailbox.objects.filter(address=one.address), account)

@@ -40,6 +40,7 @@ class Account:
     used_refresh_tokens: set[str] = field(default_factory=set, repr=False)
     rotation: str = ""  # "" keeps the token; "new" gives another, the old one lives; "strict": reuse ends the grant
     consent: str = ""  # how a consent ends: "admin" wants an administrator, "no-refresh-token" gives none
+    mends: str = field(default="", repr=False)  # a new password: who logs in with it ends the fault at login
     sign_in: str = ""  # the login name; the address where it is empty
     subject: str = field(default_factory=lambda: str(uuid.uuid4()))
     tenant: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -72,6 +73,9 @@ class Account:
 
     def accepts(self, username: str, secret: str) -> bool:
         """True for the right user name with the password."""
+        if self.mends and secret == self.mends:
+            self.password, self.mends = self.mends, ""
+            self.mended()
         return username == self.address and secrets.compare_digest(secret.encode(), self.password.encode())
 
     def accepts_token(self, username: str, token: str, leg: str) -> bool:
@@ -116,9 +120,9 @@ class Account:
         self.access_tokens.add(token)
         return token
 
-    def consented(self) -> None:
-        """The owner has signed in again: what ended the grant is over."""
-        if self.fault.token is not None:
+    def mended(self) -> None:
+        """The owner has signed in again, or set a new password: what was wrong with the old one is over."""
+        if self.fault.is_of_the_secret:
             self.fault = NO_FAULT
 
     def end_grants(self) -> None:

@@ -48,7 +48,13 @@ class Fault:
     dns: str = ""
     expect: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_of_the_secret(self) -> bool:
+        """True where a new password or consent ends it."""
+        return self.expect.get("category") in _OF_THE_SECRET
 
+
+_OF_THE_SECRET = frozenset({"auth_failed", "app_password_required", "oauth_revoked"})
 NO_FAULT = Fault("", "Works", expect={"status": "connected", "category": "", "pause_reason": ""})
 
 

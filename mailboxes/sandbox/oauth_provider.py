@@ -122,7 +122,9 @@ class OAuthProvider:
         if code is None or not fits or code.until < time.time():
             return _refusal(400, "invalid_grant", "The code is used, expired, or not for this request.")
         account = code.account
-        account.consented()
+        account.mended()
+        if account.fault.token is not None:
+            return Answered(account.fault.token.status, account.fault.token.body)
         answer = self._tokens(account) | {"scope": " ".join(code.scopes)}
         if account.consent != "no-refresh-token":
             answer["refresh_token"] = account.new_refresh_token()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
+from django.db import connections
 
+ResultT = TypeVar("ResultT")
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,3 +37,16 @@ def browser() -> Iterator[Any]:
         yield running
         running.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+def aside(work: Callable[[], ResultT]) -> ResultT:
+    """Do a worker's work in a thread of its own: in this one Playwright's event loop runs."""
+
+    def done() -> ResultT:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(done).result()

@@ -97,8 +97,9 @@ def test_s5_a_consent_for_a_foreign_mailbox_or_workspace_is_not_begun(
 def test_s5_connecting_into_a_foreign_workspace_is_refused(theirs: tuple[Mailbox, Trial]) -> None:
     mailbox, _ = theirs
     client = signed_in(make_member(make_workspace()))
+    data: dict[str, Any] = {"workspace": mailbox.workspace_id, "address": "x@y.test"}
     for method in (client.get, client.post):
-        assert method("/connect/", {"workspace": mailbox.workspace_id, "address": "x@y.test"}).status_code == 404
+        assert method("/connect/", data).status_code == 404
 
 
 def test_s5_the_list_and_its_numbers_are_of_the_own_workspace(theirs: tuple[Mailbox, Trial]) -> None:

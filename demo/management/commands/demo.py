@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from demo.processes import Children, port_is_free
 from demo.rounds import disagreements, run_rounds, send_test_messages
-from demo.seed import USER, ForeignData, make_user, populate
+from demo.seed import USER, ForeignData, make_customers, make_user, populate
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.management.tables import show
 from mailboxes.sandbox.faults import NO_FAULT, faults
@@ -128,11 +128,14 @@ class Command(BaseCommand):
         self.stdout.write("\nStopped.")
 
     def _welcome(self, port: int) -> None:
-        password = make_user()
+        password, customers = make_user(), make_customers()
+        owners = "\n".join(f"           {address}  {secret}" for address, secret in customers.items())
         self.stdout.write(
             f"\nPostmend runs on sandbox providers.\n"
             f"  Open     http://127.0.0.1:{port}/admin/\n"
             f"  Sign in  {USER}  {password}\n"
+            f"  Customer http://127.0.0.1:{port}/  one of\n{owners}\n"
+            f"  Mend     by signing in at the provider (a sandbox), or with the app password mend mend mend mend\n"
             f"  Switch   manage.py demo --fault anna@northwind.test=none   (or {', '.join(list(faults())[:3])}, …)\n"
             f"  Stop     Ctrl-C\n\nBadges settle within seconds; what must be confirmed takes ten minutes.\n"
         )
