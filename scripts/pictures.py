@@ -1,4 +1,5 @@
-"""Pictures of a running Postmend's admin at desktop and phone width, by headless Chromium.
+"""Pictures of a running Postmend at desktop and phone width, by headless Chromium: of the admin for a member of staff,
+of the customers' pages for a member of a workspace.
 
 python scripts/pictures.py http://127.0.0.1:8000 USER PASSWORD [FOLDER]
 """
@@ -31,8 +32,8 @@ def main(base: str, user: str, password: str, folder: str = "pictures") -> None:
         for name, (width, height) in WIDTHS.items():
             page = browser.new_page(viewport={"width": width, "height": height})
             page.on("console", lambda message: print(message.type, message.text) if message.type == "error" else None)
-            _sign_in(page, base, user, password)
-            for title, place in _places(page, base).items():
+            is_staff = _sign_in(page, base, user, password)
+            for title, place in (_places if is_staff else _customers_places)(page, base).items():
                 page.goto(base + place)
                 page.wait_for_load_state("networkidle")
                 page.screenshot(path=target / f"{title}-{name}.png", full_page=True)
@@ -41,12 +42,34 @@ def main(base: str, user: str, password: str, folder: str = "pictures") -> None:
         browser.close()
 
 
-def _sign_in(page: Page, base: str, user: str, password: str) -> None:
-    page.goto(base + "/admin/login/")
+def _sign_in(page: Page, base: str, user: str, password: str) -> bool:
+    """True for a member of staff."""
+    page.goto(base + "/sign-in/")
     page.fill("#id_username", user)
     page.fill("#id_password", password)
-    page.click("button[type=submit]")
-    page.wait_for_url("**/admin/")
+    page.click("main button")
+    page.wait_for_load_state("networkidle")
+    return "/admin/" in page.url
+
+
+def _customers_places(page: Page, base: str) -> dict[str, str]:
+    """The customers' pages; each broken mailbox's own."""
+    places = {
+        "customer-list": "/mailboxes/",
+        "customer-needs": "/mailboxes/?needs=reconnect",
+        "customer-members": "/members/",
+        "customer-connect": "/connect/",
+        "customer-connect-gmail": "/connect/?address=somebody@gmail.com",
+        "customer-help": "/help/",
+        "customer-tenant": "/help/tenant_smtp_disabled/",
+    }
+    page.goto(base + "/mailboxes/?needs=reconnect")
+    links = [link.get_attribute("href") for link in page.locator("a.address").all()]
+    for number, link in enumerate(filter(None, links[:6])):
+        places |= {f"customer-broken-{number}": link, f"customer-form-{number}": f"{link}credentials/"}
+    page.goto(base + "/mailboxes/")
+    healthy = page.locator("li", has_text="Connected").locator("a.address").first.get_attribute("href")
+    return places | ({"customer-healthy": healthy} if healthy else {})
 
 
 def _places(page: Page, base: str) -> dict[str, str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import logging
+from collections.abc import Callable
 
 from django.apps import apps
 from django.db import connection
+from django.http import HttpRequest, HttpResponse
 
 MARK = "PmSecretXyz"
 
@@ -57,3 +59,17 @@ class LogKeeper(logging.Handler):
     def leaks(self) -> list[str]:
         """Leaks in what was logged."""
         return [leak for line in self.lines for leak in leaks(line)]
+
+
+class NoSecretInPages:
+    """Middleware of the tests: no answer of ours holds a secret, neither in its body nor in a header."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        body = "" if response.streaming else response.content.decode("utf-8", "replace")
+        found = leaks(body) + leaks(str(dict(response.items()))) + leaks(request.get_full_path())
+        assert found == [], found
+        return response

@@ -8,7 +8,7 @@ os.environ.setdefault("FERNET_KEYS", "tests-only-fernet-key-one")
 os.environ.setdefault("POSTMEND_DATA_DIR", os.path.join(tempfile.gettempdir(), f"postmend-tests-{os.getuid()}"))
 
 from config.settings import *  # noqa: F403
-from config.settings import DATA_DIR, DATABASES
+from config.settings import DATA_DIR, DATABASES, MIDDLEWARE
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, so that the processes which some tests kill can open it too.
@@ -16,3 +16,4 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 MAIL_RESOLVER = "127.0.0.1:9"  # nobody answers there: a test that needs names passes the sandbox's
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGGING["loggers"]["mailboxes"] = {"level": "DEBUG"}  # type: ignore[index]  # noqa: F405
+MIDDLEWARE.insert(0, "tests.secrets.NoSecretInPages")

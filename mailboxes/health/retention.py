@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
 from django_q.models import Task
 
-from mailboxes.models import AskedCheck, CheckDay, Failure, MailDomain, StatusChange
+from mailboxes.models import AskedCheck, CheckDay, Failure, MailDomain, StatusChange, Trial
 
 CHUNK = 2000
 WITHIN_S = 20.0
@@ -30,6 +32,9 @@ def _past(now: datetime) -> Mapping[str, QuerySet[Any]]:
     rollups = now - timedelta(days=settings.KEEP_ROLLUPS_DAYS)
     return {
         "failures": Failure.objects.filter(at__lt=failures).order_by("at"),
+        "credential tests": Trial.objects.filter(asked_at__lt=failures).order_by("asked_at"),
+        "sign-in tries": AccessAttempt.objects.filter(attempt_time__lt=failures).order_by("attempt_time"),
+        "sessions": Session.objects.filter(expire_date__lt=now).order_by("expire_date"),
         "asked checks": AskedCheck.objects.filter(done_at__lt=failures).order_by("done_at"),
         "status changes": StatusChange.objects.filter(at__lt=changes).order_by("at"),
         "hourly roll-ups": CheckDay.objects.filter(day__lt=rollups.date()).order_by("day"),

@@ -14,6 +14,7 @@ from django.utils import timezone
 from mailboxes.models import Mailbox, Membership, ReconnectRequest, StatusChange, Workspace
 from mailboxes.pages.access import current_workspace, person, private, workspaces_of
 from mailboxes.states import Status
+from mailboxes.wording import ago, cause_words
 
 PAGE = 50
 A_VISIT = timedelta(minutes=30)
@@ -42,19 +43,36 @@ def mailboxes(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(address__iendswith=words) if words.startswith("@") else rows.filter(address__icontains=words)
     ordered = rows.select_related("check_state").order_by("-needs_reconnect", "address")
     page = Paginator(ordered, PAGE).get_page(request.GET.get("page"))
-    asked_for = ReconnectRequest.objects.filter(mailbox__in=[box.pk for box in page], answered_at__isnull=True)
+    asked_for = set(
+        ReconnectRequest.objects.filter(mailbox__in=[box.pk for box in page], answered_at__isnull=True).values_list(
+            "mailbox_id", flat=True
+        )
+    )
     context = {
         "workspace": workspace,
         "workspaces": workspaces_of(person(request)),
         "page": page,
-        "asked_for": set(asked_for.values_list("mailbox_id", flat=True)),
+        "rows": [(box, _line(box, box.pk in asked_for, now)) for box in page],
         "needs": needs,
         "words": words,
         "banner": _banner(workspace),
         "away": _away(request, workspace, now),
-        "now": now,
     }
     return render(request, "pages/mailboxes.html", context)
+
+
+def _line(mailbox: Mailbox, is_asked_for: bool, now: datetime) -> str:
+    """What stands below an address."""
+    state = getattr(mailbox, "check_state", None)
+    checked = state.last_check_at if state else None
+    parts = [
+        "Support asks you to reconnect it" if is_asked_for else "",
+        "Paused by support" if mailbox.held_since else "",
+        cause_words(mailbox.category) if mailbox.category else "",
+        f"since {ago(mailbox.status_since, now)}" if mailbox.category else "",
+        "" if mailbox.category else f"checked {ago(checked, now)} ago" if checked else "not checked yet",
+    ]
+    return " · ".join(part for part in parts if part).replace("now ago", "just now").replace("since now", "just now")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from mailboxes.reconnect import administrator, removal
 from mailboxes.reconnect.limits import Limited, refuse_too_many_checks
 from mailboxes.reconnect.oauth.registrations import Registration, for_family
 from mailboxes.states import CredentialKind, Status
-from mailboxes.wording import advice_for, provider_name
+from mailboxes.wording import advice_for, ago, provider_name
 
 _SIGN_IN = (Action.RECONNECT_GOOGLE, Action.RECONNECT_MICROSOFT)
 _FORM = (Action.UPDATE_CREDENTIALS, Action.CHECK_SETTINGS)
@@ -78,11 +78,12 @@ def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, An
     advice = advice_for(found, oauth=oauth)
     check = AskedCheck.objects.filter(mailbox=found).order_by("-asked_at", "-id").first()
     trial = Trial.objects.filter(mailbox=found, done_at__isnull=True).order_by("-asked_at").first()
+    request_open = ReconnectRequest.objects.filter(mailbox=found, answered_at__isnull=True).first()
     as_staff = acts_as_staff(request, found.workspace)
     return {
         "mailbox": found,
         "advice": advice,
-        "sign_in": sign_in_for(found, advice, oauth=oauth),
+        "sign_in": sign_in_for(found, advice, oauth=oauth) if advice or request_open else None,
         "opens_form": advice is None
         or advice.action in _FORM
         or (advice.action in _SIGN_IN and not _registered(found)),
@@ -92,20 +93,19 @@ def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, An
         "check_legs": legs_shown(check.legs) if check and check.done_at else [],
         "trial": trial,
         "pending": bool(trial or (check and check.done_at is None) or found.status == Status.UNVERIFIED),
-        "request_open": ReconnectRequest.objects.filter(mailbox=found, answered_at__isnull=True).first(),
+        "request_open": request_open,
         "administrator_url": _administrator_url(request, found),
         "panels": panels(found),
         "as_staff": as_staff,
         "identity_name": credential.identity_name if credential else "",
-        "now": now,
+        "since": f"for {ago(found.status_since, now)}".replace("for now", "just now"),
     }
 
 
 def sign_in_for(found: Mailbox, advice: Advice | None, *, oauth: bool) -> Registration | None:
-    """The sign-in that mends it, or that it was connected by (R1)."""
-    if advice is not None and advice.action in _SIGN_IN:
-        return _registered(found)
-    return _registered(found) if oauth else None
+    """The sign-in that mends it; of a mailbox without a fault the one that it was connected by (R1)."""
+    mends = advice.action in _SIGN_IN if advice is not None else oauth
+    return _registered(found) if mends else None
 
 
 def _opens_form(found: Mailbox, advice: Advice | None) -> bool:

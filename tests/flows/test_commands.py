@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,14 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from mailboxes.diagnosis.engine import RULES_FILE
 from mailboxes.health.due import check_due
 from mailboxes.models import Heartbeat, StaffAlarm
 from mailboxes.sandbox.faults import faults
 from mailboxes.sandbox.server import Sandbox
-from tests.make import Clock, make_mailbox, make_outgoing, make_sandbox_mailbox
+from tests.make import Clock, make_mailbox, make_outgoing, make_sandbox_mailbox, register
 from tests.secrets import leaks
 
 
@@ -182,3 +185,48 @@ def test_the_wire_checks_a_mailbox_without_django(sandbox: Sandbox, tmp_path: Pa
     assert done.returncode == 1
     assert "smtp  dns       FAIL" in done.stdout
     assert done.stderr == ""
+
+
+def oauth_findings() -> list[dict[str, Any]]:
+    out = io.StringIO()
+    with pytest.raises(CommandError):
+        call_command("doctor", "--json", "--host", "nowhere.example.test", stdout=out)
+    return [line for line in lines(out.getvalue()) if line["what"] == "oauth"]
+
+
+@pytest.mark.django_db
+def test_doctor_asks_the_token_endpoint_whether_it_knows_our_client(
+    sandbox: Sandbox, through_the_sandbox: None
+) -> None:
+    client = register(sandbox, "microsoft")
+    (found,) = oauth_findings()
+    assert found["result"] == "ok" and "/oauth/microsoft/complete/" in found["text"]
+    client.client_secret = "PmSecretXyz-of-yesterday"
+    client.save()
+    (found,) = oauth_findings()
+    assert found["result"] == "fail" and "invalid_client" in found["text"] and not leaks(str(found))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("days", "result"), [(-1, "fail"), (20, "warn"), (200, "ok")])
+def test_doctor_warns_before_a_client_secret_ends(
+    sandbox: Sandbox, through_the_sandbox: None, days: int, result: str
+) -> None:
+    client = register(sandbox, "google")
+    client.secret_expires_on = timezone.now().date() + timedelta(days=days)
+    client.scopes = "openid"
+    client.save()
+    scopes, ends, asked = oauth_findings()
+    assert scopes["result"] == "fail" and "https://mail.google.com/" in scopes["text"]
+    assert (ends["result"], asked["result"]) == (result, "ok")
+
+
+@pytest.mark.xdist_group("demo-mend")
+def test_r4_every_way_back_to_work_clears_its_badge_by_itself(tmp_path: Path) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    done = run("demo", "--mend", "--json", "--port", str(port), POSTMEND_DATA_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(rows) == 3 and all(row["seconds"] is not None for row in rows)

@@ -123,6 +123,16 @@ def test_r1_a_grant_is_mended_by_signing_in(sandbox: Sandbox) -> None:
     assert "Reconnect with Microsoft" in page and "/oauth/microsoft/start/" in page
 
 
+def test_r1_a_tenants_switch_is_mended_by_its_administrator_and_not_by_signing_in_again(sandbox: Sandbox) -> None:
+    mailbox = make_mailbox(provider="microsoft365")
+    replace(mailbox, NewGrant(register(sandbox, "microsoft"), secret()), acting_user=None, now=START)
+    mailbox = Mailbox.objects.get(pk=mailbox.pk)
+    record([evidence(mailbox, Leg.SMTP, TENANT_OFF), evidence(mailbox, Leg.IMAP)], now=START)
+    page = text(customer(mailbox.workspace).get(f"/mailboxes/{mailbox.pk}/"))
+    assert "Reconnect with" not in page and "Check again" in page and "Authenticated SMTP" in page
+    assert "mailto:" not in page and "<code>Set-TransportConfig" in page
+
+
 def test_r1_where_we_are_not_registered_the_form_is_the_way() -> None:
     mailbox = make_mailbox(provider="microsoft365")
     basic = (TENANT_OFF[0], "535 5.7.139", "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.")

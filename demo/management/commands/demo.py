@@ -1,6 +1,7 @@
 """The whole product on sandbox providers: real servers on loopback, web server and worker. Stop with Ctrl-C.
 
 --once runs full health rounds on a throwaway database and exits 1 where a mailbox is not found as expected.
+--mend mends one mailbox in each way, as a customer does, prints the seconds until its badge cleared, and ends.
 --fault ADDRESS=FAULT switches a fault of the demo that is running (FAULT "none": it works again).
 """
 
@@ -14,6 +15,9 @@ import sys
 import tempfile
 import threading
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from demo.mending import mend_all
 from demo.processes import Children, port_is_free
 from demo.rounds import disagreements, run_rounds, send_test_messages
 from demo.seed import USER, ForeignData, make_customers, make_user, populate
@@ -41,15 +46,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true")
-        parser.add_argument("--json", action="store_true", help="with --once: one object a line")
+        parser.add_argument("--mend", action="store_true")
+        parser.add_argument("--json", action="store_true", help="with --once or --mend: one object a line")
         parser.add_argument("--fault", metavar="ADDRESS=FAULT")
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["fault"]:
             self._switch(options["fault"])
+        elif options["mend"] and not os.environ.get(INSIDE):
+            sys.exit(_in_throwaway_folder(options))
         elif not options["once"]:
-            self._live(options["port"])
+            self._live(options["port"], mend=options["mend"], as_json=options["json"])
         elif os.environ.get(INSIDE):
             self._rounds(as_json=options["json"])
         else:
@@ -86,7 +94,7 @@ class Command(BaseCommand):
         show(self.stdout, f"{len(rows)} mailboxes, expected and found", list(rows[0]), shown)
         self.stdout.write(f"{len(rows) - disagreements(rows)} of {len(rows)} agree.")
 
-    def _live(self, port: int) -> None:
+    def _live(self, port: int, *, mend: bool, as_json: bool) -> None:
         if not port_is_free(port):
             raise CommandError(f"Port {port} is in use: give another one with --port.")
         call_command("migrate", verbosity=0)
@@ -94,38 +102,52 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         with Sandbox() as sandbox:
-            try:
-                populate(sandbox, timezone.now())
-            except ForeignData as foreign:
-                raise CommandError(str(foreign)) from None
-            self._serve(sandbox, port, stop)
+            self._populate(sandbox)
+            with self._served(sandbox, port) as children:
+                if mend:
+                    self._mend(f"http://127.0.0.1:{port}", sandbox, as_json=as_json)
+                    return
+                self._welcome(port)
+                self._stay(sandbox, children, stop)
 
-    def _serve(self, sandbox: Sandbox, port: int, stop: threading.Event) -> None:
+    def _populate(self, sandbox: Sandbox) -> None:
+        try:
+            populate(sandbox, timezone.now())
+        except ForeignData as foreign:
+            raise CommandError(str(foreign)) from None
+
+    @contextmanager
+    def _served(self, sandbox: Sandbox, port: int) -> Iterator[Children]:
+        """Web server and worker, on the sandbox."""
         wishes = _wishes_file()
         wishes.unlink(missing_ok=True)
         environment = sandbox.environment(wishes.parent) | DEADLINES
         send_test_messages(_outgoing(sandbox))
+        server = ["-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"]
         with Children(environment) as children:
-            children.start(
-                "-m",
-                "gunicorn",
-                "config.wsgi",
-                "--bind",
-                f"127.0.0.1:{port}",
-                "--threads",
-                "4",
-                "--log-level",
-                "warning",
-            )
+            children.start(*server, "--threads", "4", "--log-level", "warning")
             children.start("manage.py", "worker")
-            self._welcome(port)
-            read = 0
-            while children.all_run and not stop.wait(1.0):
-                read = _grant_wishes(sandbox, wishes, read)
-            if not stop.is_set():
-                raise CommandError("The web server or the worker has ended: see its message above.")
+            yield children
         wishes.unlink(missing_ok=True)
+
+    def _stay(self, sandbox: Sandbox, children: Children, stop: threading.Event) -> None:
+        """Grant wishes until it is stopped."""
+        read = 0
+        while children.all_run and not stop.wait(1.0):
+            read = _grant_wishes(sandbox, _wishes_file(), read)
+        if not stop.is_set():
+            raise CommandError("The web server or the worker has ended: see its message above.")
         self.stdout.write("\nStopped.")
+
+    def _mend(self, base: str, sandbox: Sandbox, *, as_json: bool) -> None:
+        rows = mend_all(base, sandbox, make_customers())
+        if as_json:
+            self.stdout.write("\n".join(json.dumps(asdict(row)) for row in rows))
+            return
+        shown = [([row.way, row.address, str(row.seconds)], "" if row.seconds is not None else "bold") for row in rows]
+        show(self.stdout, "Seconds until the badge cleared", ["way", "mailbox", "seconds"], shown)
+        if any(row.seconds is None for row in rows):
+            raise CommandError("A badge did not clear.")
 
     def _welcome(self, port: int) -> None:
         password, customers = make_user(), make_customers()
@@ -162,8 +184,10 @@ def _grant_wishes(sandbox: Sandbox, wishes: Path, read: int) -> int:
 
 
 def _in_throwaway_folder(options: dict[str, Any]) -> int:
-    """Run the rounds in a process of its own with a database of its own: the clock there runs hours ahead."""
-    arguments = [sys.executable, "manage.py", "demo", "--once", *(["--json"] if options["json"] else [])]
+    """Run it in a process of its own with a database of its own: nothing of the usual demo is touched."""
+    port = ["--port", str(options["port"])]
+    wanted = ["--mend", *port] if options["mend"] else ["--once"]
+    arguments = [sys.executable, "manage.py", "demo", *wanted, *(["--json"] if options["json"] else [])]
     with tempfile.TemporaryDirectory(prefix="postmend-demo-") as folder:
         database = f"sqlite:///{folder}/db.sqlite3"
         environment = os.environ | {"POSTMEND_DATA_DIR": folder, "DATABASE_URL": database, INSIDE: "1"}

@@ -14,19 +14,24 @@ from django.core.checks import ERROR, run_checks
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.models.functions import Now
+from django.urls import reverse
 from django.utils import timezone
 from OpenSSL import SSL
 
 from mailboxes.health.outgoing import from_settings
 from mailboxes.models import Credential, Heartbeat, OAuthClient, StaffAlarm, Workspace
+from mailboxes.reconnect.oauth.registrations import registration
 from mailboxes.wire.addresses import normal_host
 from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.resolver import NameFault
+from mailboxes.wire.tokens import OAuthClient as WireClient
+from mailboxes.wire.tokens import refresh
 from mailboxes.wire.values import Endpoint, Leg, Security, WireFault
 
 SKEW = timedelta(seconds=30)
 BEAT_WITHIN = timedelta(seconds=60)
 SAMPLE = 200
+EXPIRES_SOON_DAYS = 30
 Finding = tuple[str, str, str]  # what, ok | warn | fail, words
 
 
@@ -116,19 +121,42 @@ def _queue() -> Iterator[Finding]:
 
 
 def _oauth_clients() -> Iterator[Finding]:
+    """Complete, its scopes enough, its secret not near its end, and not refused by its token endpoint."""
     clients = list(OAuthClient.objects.defer("client_secret"))
     if not clients:
         yield "oauth", "ok", "no OAuth client is set up"
     for client in clients:
         try:
-            whole = bool(OAuthClient.objects.get(pk=client.pk).client_secret and client.client_id)
+            whole = OAuthClient.objects.get(pk=client.pk)
         except InvalidToken:
-            whole = False
-        yield (
-            "oauth",
-            "ok" if whole else "fail",
-            f"{client.name}: {'complete' if whole else 'secret missing or unreadable'}",
-        )
+            yield "oauth", "fail", f"{client.name}: no key opens its secret: see FERNET_KEYS"
+            continue
+        yield from _looked_at(whole)
+
+
+def _looked_at(client: OAuthClient) -> Iterator[Finding]:
+    if not client.client_secret or not client.client_id:
+        yield "oauth", "fail", f"{client.name}: client id or secret is missing"
+        return
+    known = registration(client.name)
+    if known is not None and client.scopes and (missing := known.missing(client.scopes)):
+        yield "oauth", "fail", f"{client.name}: its scopes lack {' '.join(missing)}"
+    if client.secret_expires_on is not None:
+        left = (client.secret_expires_on - timezone.now().date()).days
+        level = "fail" if left < 0 else "warn" if left <= EXPIRES_SOON_DAYS else "ok"
+        yield "oauth", level, f"{client.name}: its secret ends on {client.secret_expires_on}, in {left} days"
+    yield _asked(client)
+
+
+def _asked(client: OAuthClient) -> Finding:
+    """Ask with a refresh token that nobody has: a client that is known is told that the grant is not."""
+    ours = WireClient(client.token_url, client.client_id, client.client_secret or "")
+    step = asyncio.run(refresh(ours, "a-token-that-nobody-has", from_settings().tokens)).report.failed
+    code = step.code if step is not None else ""
+    if code.split(" ")[0] in ("invalid_grant", "invalid_request"):
+        path = reverse("consent-complete", args=[client.name]) if registration(client.name) else "none"
+        return "oauth", "ok", f"{client.name}: its endpoint answers and does not refuse us; redirect path {path}"
+    return "oauth", "fail", f"{client.name}: its token endpoint says {code or 'yes to a made-up token'}"
 
 
 def _alarms() -> Iterator[Finding]:
