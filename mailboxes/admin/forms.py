@@ -10,7 +10,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 from mailboxes.formchecks import check_place, refuse_control_characters
 from mailboxes.health.outgoing import from_settings
 from mailboxes.models import Mailbox
-from mailboxes.providers.discovery import recognise
+from mailboxes.providers.discovery import Found, Origin, discover
 from mailboxes.providers.presets import by_address, by_id, names
 from mailboxes.reconnect.settings import SETTINGS
 
@@ -75,14 +75,17 @@ class MailboxForm(forms.ModelForm[Mailbox]):
 
     def _fill_from_preset(self, values: dict[str, Any]) -> None:
         preset = by_id(values.get("provider") or "") or by_address(values.get("address") or "")
-        if preset is None and self._asks_for_hosts(values):
-            preset = recognise(values.get("address") or "", from_settings().mail.resolver)
-        if preset is None:
+        if preset is not None:
+            found = Found(Origin.TABLE, preset, preset.smtp, preset.imap)
+        elif self._asks_for_hosts(values):
+            found = discover(values.get("address") or "", from_settings().mail.resolver, from_settings().tokens)
+        else:
             return
-        values["provider"] = values.get("provider") or preset.id
-        if preset.imap is None and not values.get("imap_host"):
-            values["wants_imap"] = False
-        for leg, place in (("smtp", preset.smtp), ("imap", preset.imap)):
+        if found.preset is not None:
+            values["provider"] = values.get("provider") or found.preset.id
+            if found.imap is None and not values.get("imap_host"):
+                values["wants_imap"] = False
+        for leg, place in (("smtp", found.smtp), ("imap", found.imap)):
             if place is not None and not values.get(f"{leg}_host"):
                 values |= {
                     f"{leg}_host": place.host,

@@ -28,6 +28,7 @@ class Trial(models.Model):
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     source_ip = models.GenericIPAddressField(null=True)
     fingerprint = models.CharField(max_length=64, blank=True, default="")
+    test_only = models.BooleanField(default=False, help_text="Nothing is kept of it by itself (C5).")
     asked_at = models.DateTimeField(default=timezone.now)
     claimed_until = models.DateTimeField(null=True)
     starts = models.PositiveSmallIntegerField(default=0)

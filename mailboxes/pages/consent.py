@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from mailboxes.models import Mailbox, Workspace
+from mailboxes.models import AuditEntry, Mailbox, Workspace
 from mailboxes.pages.access import mailbox_for, person, private, workspace_for
 from mailboxes.pages.client import client_ip
 from mailboxes.pages.credentials import address_fault
@@ -62,6 +62,7 @@ def complete(request: HttpRequest, provider: str) -> HttpResponse:
             now=timezone.now(),
         )
     except Refused as refused:
+        _audit(request, flow, refused)
         mine = flow if flow and request.user.is_authenticated and flow.user == request.user.pk else None
         context = {"refused": refused, "why": refused.why.value, "provider": known, "flow": mine}
         response = render(request, "pages/refused.html", context, status=_STATUS.get(refused.why, 400))
@@ -69,6 +70,16 @@ def complete(request: HttpRequest, provider: str) -> HttpResponse:
         response = redirect("trial", trial.pk)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def _audit(request: HttpRequest, flow: Flow | None, refused: Refused) -> None:
+    """What was refused is remembered, without a word of the provider's (FACTS D19)."""
+    if request.user.is_authenticated:
+        mailbox_id = flow.mailbox if flow and flow.user == request.user.pk and flow.mailbox else None
+        detail = f"{refused.why}: signed in as {refused.signed_in_as}" if refused.signed_in_as else str(refused.why)
+        AuditEntry.objects.create(
+            actor=person(request), action="consent refused", mailbox_id=mailbox_id, detail=detail[:200]
+        )
 
 
 def _asked(request: HttpRequest) -> tuple[Workspace, Mailbox | None, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,14 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailboxes.health.outgoing import from_settings
-from mailboxes.models import Mailbox, Workspace
+from mailboxes.models import Mailbox, Trial, Workspace
 from mailboxes.pages.access import acts_as_staff, current_workspace, mailbox_for, person, private, workspace_for
 from mailboxes.pages.client import client_ip, is_live
 from mailboxes.pages.forms import CredentialsForm, initial_of, initial_of_place
 from mailboxes.pages.mailbox import sign_in_for
 from mailboxes.providers.discovery import Found, Origin, discover
 from mailboxes.providers.presets import by_id
-from mailboxes.reconnect.limits import Limited
+from mailboxes.reconnect.limits import LOOKUPS, Limited
 from mailboxes.reconnect.oauth.registrations import for_family, registration
 from mailboxes.reconnect.trials import Wish, begin
 from mailboxes.wording import advice_for
@@ -55,6 +56,9 @@ def connect(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form = CredentialsForm(request.POST, address=address, provider=request.POST.get("provider", ""))
         return _tried(request, form, workspace, None)
+    if not _may_look_up(request, timezone.now()):
+        fault = "Too many addresses in a minute: wait a little."
+        return render(request, "pages/connect.html", {"workspace": workspace, "address": address, "fault": fault})
     found = discover(address, from_settings().mail.resolver, from_settings().tokens)
     provider = found.preset.id if found.preset else ""
     form = CredentialsForm(None, address=address, provider=provider, initial=initial_of_place(place_of(found)))
@@ -76,6 +80,15 @@ def place_of(found: Found) -> dict[str, Any]:
     return place
 
 
+def _may_look_up(request: HttpRequest, now: datetime) -> bool:
+    """Ten addresses a minute: a look-up asks strangers' servers (FACTS C8)."""
+    lately = [at for at in request.session.get("lookups", []) if now.timestamp() - at < LOOKUPS.within.total_seconds()]
+    if len(lately) >= LOOKUPS.most:
+        return False
+    request.session["lookups"] = [*lately, now.timestamp()]
+    return True
+
+
 def _workspace(request: HttpRequest) -> Workspace:
     """The person's own; staff name the customer's."""
     wanted = request.GET.get("workspace") or request.POST.get("workspace") or ""
@@ -95,7 +108,8 @@ def _tried(request: HttpRequest, form: CredentialsForm, workspace: Workspace, ma
     """Errors and warnings back to the form, else into the test."""
     if not form.is_valid() or form.unseen_warnings(workspace.pk):
         return _form_page(request, form, workspace, mailbox)
-    wish = Wish(workspace, form.address, form.place, form.secret, mailbox, client_ip(request))
+    test_only = request.POST.get("then") == "nothing"
+    wish = Wish(workspace, form.address, form.place, form.secret, mailbox, client_ip(request), test_only)
     try:
         trial = begin(wish, acting_user=person(request), now=timezone.now())
     except Limited as limited:
@@ -128,9 +142,16 @@ def _form_page(
         "advice": advice_for(mailbox, oauth=False) if mailbox else None,
         "as_staff": acts_as_staff(request, workspace),
         "open_servers": _servers_open(form, mailbox),
+        "folders": _folders(workspace, form.address),
     }
     template = "pages/credentials_notes.html" if is_live(request) else "pages/credentials.html"
     return render(request, template, context, status=200 if is_live(request) or not form.errors else 422)
+
+
+def _folders(workspace: Workspace, address: str) -> list[str]:
+    """The server's own folders, as the last test of this address read them (C5)."""
+    last = Trial.objects.filter(workspace=workspace, address__iexact=address).order_by("-asked_at").first()
+    return list(last.folders) if last else []
 
 
 def _shown(form: CredentialsForm, name: str, notes: dict[str, list[str]]) -> dict[str, Any]:

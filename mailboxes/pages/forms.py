@@ -30,8 +30,9 @@ def _secret(label: str, help_text: str = "") -> forms.CharField:
     )
 
 
-def _text(label: str, help_text: str = "", longest: int = 254) -> forms.CharField:
-    widget = forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"})
+def _text(label: str, help_text: str = "", longest: int = 254, choices: str = "") -> forms.CharField:
+    attributes = {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+    widget = forms.TextInput(attrs=attributes | ({"list": choices} if choices else {}))
     return forms.CharField(label=label, required=False, max_length=longest, widget=widget, help_text=help_text)
 
 
@@ -51,7 +52,7 @@ class CredentialsForm(forms.Form):
     imap_security = forms.ChoiceField(label="IMAP security", choices=SECURITY_CHOICES, required=False)
     imap_username = _text("IMAP user name", "Empty: the same as for sending.")
     imap_password = _secret("IMAP password", "Only where it is another one.")
-    imap_folder = _text("Folder to read", longest=255)
+    imap_folder = _text("Folder to read", longest=255, choices="folders")
     reviewed = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
     def __init__(self, data: Any = None, *, address: str, provider: str, mailbox: Mailbox | None = None, **more: Any):

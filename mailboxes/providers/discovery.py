@@ -69,12 +69,6 @@ def discover(address: str, resolver: Resolver, web: Connector, *, port: int = 44
     return asyncio.run(_discover(address, domain, resolver, web, port)) if domain else Found(Origin.NOTHING)
 
 
-def recognise(address: str, resolver: Resolver) -> Preset | None:
-    """The provider of an address by its domain's mail exchangers alone, within two seconds; None for none known."""
-    domain = domain_of(address)
-    return by_mx(asyncio.run(_exchangers(domain, resolver))) if domain else None
-
-
 async def _discover(address: str, domain: str, resolver: Resolver, web: Connector, port: int) -> Found:
     exchangers = await _exchangers(domain, resolver)
     preset, behind = by_mx(exchangers), filter_of(exchangers)

@@ -26,8 +26,8 @@ class Gone(Exception):
 
 
 def may_keep_checking(trial: Trial) -> bool:
-    """True where the test could not tell: it may be saved and checked on."""
-    return trial.verdict == Verdict.UNSURE and trial.kept_at is None
+    """True where the test could not tell, or was a test alone: it may be saved and checked on."""
+    return trial.verdict in (Verdict.UNSURE, Verdict.PASSED) and trial.kept_at is None
 
 
 def may_send_only(trial: Trial) -> bool:

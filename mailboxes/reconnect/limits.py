@@ -41,6 +41,7 @@ PER_HOST = Window(30, timedelta(minutes=1))
 PER_SOURCE = Window(40, timedelta(hours=1))
 CHECKS_BY_CUSTOMER = Window(5, timedelta(minutes=10))
 CHECKS_BY_ADMINISTRATOR = Window(10, timedelta(hours=1))
+LOOKUPS = Window(10, timedelta(minutes=1))
 ADMINISTRATOR_CHECK = "check asked by the administrator"
 
 

@@ -110,6 +110,8 @@ def _conclude(run: _Run, now: datetime) -> None:
             return
         if judged.verdict is Verdict.REFUSED and not judged.note:
             Candidate.objects.filter(trial=run.trial).delete()
+        elif run.trial.test_only:
+            return
         elif judged.verdict is Verdict.PASSED:
             keep_tested(run.trial, findings, begun_at=run.begun_at, now=now)
         elif judged.verdict is Verdict.UNSURE and run.trial.kind == CredentialKind.OAUTH:

@@ -37,6 +37,7 @@ class Wish:
     credential: NewCredential = field(repr=False)
     mailbox: Mailbox | None = None
     source_ip: str | None = None
+    test_only: bool = False
 
 
 @transaction.atomic
@@ -50,6 +51,7 @@ def begin(wish: Wish, *, acting_user: AbstractBaseUser, now: datetime) -> Trial:
         place=dict(wish.place),
         asked_by_id=acting_user.pk,
         source_ip=wish.source_ip,
+        test_only=wish.test_only,
         asked_at=now,
         **_public(wish),
     )

@@ -15,7 +15,7 @@ from mailboxes.health.domains import AGAIN_AFTER, look_up, sign_of
 from mailboxes.health.due import check_mailboxes
 from mailboxes.health.outgoing import from_settings
 from mailboxes.models import Mailbox, MailDomain
-from mailboxes.providers.discovery import recognise
+from mailboxes.providers.discovery import Origin, discover
 from mailboxes.providers.domains import Sign
 from mailboxes.sandbox.dns_server import Zone
 from mailboxes.sandbox.faults import NO_FAULT, faults
@@ -128,4 +128,5 @@ def test_c3_nothing_found_is_a_normal_result_that_asks_for_the_host(
 
 
 def test_c3_an_address_that_is_none_is_not_asked_for(sandbox: Sandbox) -> None:
-    assert recognise("nonsense", sandbox.connector(FAST).resolver) is None
+    web = sandbox.connector(FAST)
+    assert discover("nonsense", web.resolver, web).origin is Origin.NOTHING

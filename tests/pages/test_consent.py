@@ -13,7 +13,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from social_django.models import Code, Nonce, Partial, UserSocialAuth
 
-from mailboxes.models import Credential, Mailbox, Trial
+from mailboxes.models import AuditEntry, Credential, Mailbox, Trial
 from mailboxes.reconnect.credentials import NewGrant, replace
 from mailboxes.reconnect.oauth import flows
 from mailboxes.reconnect.testing import run_trials
@@ -118,6 +118,8 @@ def test_r2_another_identity_is_refused_naming_both_addresses(sandbox: Sandbox, 
     text = response.content.decode()
     assert response.status_code == 400 and other.address in text and mailbox.address in text
     assert nothing_changed(mailbox, version)
+    entry = AuditEntry.objects.get(action="consent refused")
+    assert entry.mailbox_id == mailbox.pk and other.address in entry.detail
 
 
 def test_r2_a_pinned_identity_stays_whatever_the_address_says(sandbox: Sandbox, provider: str, clock: Clock) -> None:

@@ -211,3 +211,9 @@ def test_c2_a_workspace_of_ones_own_is_needed() -> None:
     client = Client()
     client.force_login(user)
     assert client.get("/connect/").status_code == 404
+
+
+def test_c3_ten_addresses_a_minute_are_looked_up(mailbox: Mailbox) -> None:
+    client = customer(mailbox)
+    answers = [client.get("/connect/", {"address": f"a{number}@gmail.com"}).content.decode() for number in range(11)]
+    assert ["Too many addresses" in text for text in answers] == [False] * 10 + [True]

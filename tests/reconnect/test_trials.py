@@ -223,3 +223,16 @@ def test_a_batch_of_tests_costs_a_constant_number_of_queries_each(sandbox: Sandb
             run_trials(10, make_outgoing(sandbox, clock))
         costs.append(len(queries) / count)
     assert costs[1] <= costs[0]
+
+
+def test_c5_nothing_is_kept_of_a_test_alone_until_it_is_saved(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox, account = broken(sandbox)
+    version = mailbox.credential.version
+    stored = {name: getattr(mailbox, name) for name in (*SETTINGS, "provider")}
+    wish = Wish(mailbox.workspace, mailbox.address, stored, Password(account.password), mailbox, test_only=True)
+    done = run(sandbox, clock, begin(wish, acting_user=make_member(mailbox.workspace), now=clock()))
+    assert (done.verdict, done.kept_at) == ("passed", None)
+    assert Credential.objects.get(mailbox=mailbox).version == version
+    assert Mailbox.objects.get(pk=mailbox.pk).status == "needs_reauth"
+    keep_anyway(done, send_only=False, acting_user=done_by(done), now=clock())
+    assert Credential.objects.get(mailbox=mailbox).password == account.password
