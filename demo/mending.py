@@ -12,17 +12,19 @@ import requests
 
 from demo.population import DOMAINS, TENANT_FAULT, TENANT_MAILBOXES, Resident, residents
 from demo.seed import NEW_PASSWORD
-from mailboxes.models import Mailbox
+from mailboxes.models import Mailbox, Trial
 from mailboxes.sandbox.faults import NO_FAULT
 from mailboxes.sandbox.server import Sandbox
+from mailboxes.states import Verdict
 
 MOST_S = 120.0
 LOOK_EVERY_S = 0.2
+PRESSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """One way, and the seconds from the customer's last press to the cleared badge; None where it did not clear."""
+    """One way, and the seconds from the customer's sign-in to the cleared badge; None where it did not clear."""
 
     way: str
     address: str
@@ -42,8 +44,8 @@ def mend_all(base: str, sandbox: Sandbox, customers: dict[str, str]) -> list[Men
 
 
 def _timed(way: str, one: Resident, act: Callable[[], None]) -> Mended:
-    act()
     began = time.monotonic()
+    act()
     addresses = [one.address]
     if one.fault.id == TENANT_FAULT:
         addresses = [other.address for other in residents() if other.fault.id == TENANT_FAULT]
@@ -67,8 +69,18 @@ def _form(base: str, one: Resident, customers: dict[str, str]) -> None:
     fields = {name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', page)}
     ticks = {"wants_smtp": "on", "wants_imap": "on", "same_login": "on"}
     security = {"smtp_security": one.security.value, "imap_security": one.security.value}
-    form = fields | ticks | security | {"password": NEW_PASSWORD}
-    browser.post(url, data=form, headers={"Referer": url}, timeout=30).raise_for_status()
+    form = fields | ticks | security | {"password": NEW_PASSWORD, "then": "save"}
+    for _press in range(PRESSES):  # where the test could not tell, a person presses once more
+        browser.post(url, data=form, headers={"Referer": url}, timeout=30).raise_for_status()
+        if _passed(one):
+            return
+
+
+def _passed(one: Resident) -> bool:
+    """True once a test of the mailbox has passed; waits for the one under way."""
+    tests = Trial.objects.filter(address=one.address)
+    _wait(lambda: not tests.filter(done_at__isnull=True).exists())
+    return tests.filter(verdict=Verdict.PASSED).exists()
 
 
 def _switch_on(sandbox: Sandbox) -> None:

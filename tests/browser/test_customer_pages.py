@@ -33,7 +33,7 @@ from tests.make import (
     secret,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-pages"), pytest.mark.django_db(transaction=True)]
 WIDTHS = {"desktop": (1440, 900), "phone": (360, 780)}
 STEP = {"stage": "auth", "ok": False, "ms": 12, "text": "535 5.7.8 " + "a-word-without-a-break-" * 12}
 

@@ -22,7 +22,7 @@ from tests.make import START, Clock, make_member, make_outgoing, make_sandbox_ma
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("browser"),
+    pytest.mark.xdist_group("browser-ways"),
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("network"),
 ]

@@ -27,7 +27,7 @@ from tests.make import Clock, make_mailbox, make_outgoing, make_sandbox_mailbox,
 from tests.secrets import leaks
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, within_s: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
     names = {
         name: value
         for name, value in os.environ.items()
@@ -35,7 +35,8 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     }
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
-        cwd=settings.BASE_DIR, env=names | environment, capture_output=True, text=True, timeout=120, check=False,
+        cwd=settings.BASE_DIR, env=names | environment, capture_output=True, text=True, timeout=within_s,
+        check=False,
     )  # fmt: skip
 
 
@@ -226,7 +227,7 @@ def test_r4_every_way_back_to_work_clears_its_badge_by_itself(tmp_path: Path) ->
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    done = run("demo", "--mend", "--json", "--port", str(port), POSTMEND_DATA_DIR=str(tmp_path))
+    done = run("demo", "--mend", "--json", "--port", str(port), within_s=500, POSTMEND_DATA_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr[-2000:]
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert len(rows) == 3 and all(row["seconds"] is not None for row in rows)
