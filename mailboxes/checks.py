@@ -39,10 +39,10 @@ def check_queue_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_workers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """One worker for what is asked for, one for the sign of life, one at least for what is due."""
-    if settings.Q_CLUSTER["workers"] >= 3:
+    """One worker for checks asked for, one for tests, one for the sign of life, one at least for what is due."""
+    if settings.Q_CLUSTER["workers"] >= 4:
         return []
-    return [Error("A worker machine needs three workers.", hint="Set WORKERS to 3 or more.", id="mailboxes.E007")]
+    return [Error("A worker machine needs four workers.", hint="Set WORKERS to 4 or more.", id="mailboxes.E007")]
 
 
 @register(Tags.security)

@@ -20,13 +20,11 @@ def check_asked() -> int:
 
 
 def try_credentials() -> int:
-    """Run the tests of new credentials. Returns how many."""
-    return _drain(lambda: testing.run_trials(settings.CHECK_BATCH, from_settings()))
-
-
-def revoke_grants() -> int:
-    """Give back the grants of removed mailboxes. Returns how many were settled."""
-    return removal.revoke_waiting(from_settings())
+    """Run the tests of new credentials, and give back the grants of removed mailboxes. Returns how many tests."""
+    tried = _drain(lambda: testing.run_trials(settings.CHECK_BATCH, from_settings()))
+    if not tried:  # a task must end well before its timeout: not both in one
+        removal.revoke_waiting(from_settings())
+    return tried
 
 
 def check_due() -> int:

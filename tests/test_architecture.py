@@ -82,7 +82,7 @@ def ids() -> set[str]:
         ({"FERNET_KEYS": ["x"], "SECRET_KEY": "x"}, "mailboxes.E002"),
         ({"PRODUCTION": True, "KEYS_ARE_LOCAL": True}, "mailboxes.E003"),
         ({"BATCH_DEADLINES": 9}, "mailboxes.E004"),
-        ({"Q_CLUSTER": {"workers": 2, "queue_limit": 2, "timeout": 90, "retry": 300}}, "mailboxes.E007"),
+        ({"Q_CLUSTER": {"workers": 3, "queue_limit": 3, "timeout": 90, "retry": 300}}, "mailboxes.E007"),
         ({"PRODUCTION": True, "MAIL_ALLOWED_PORTS": frozenset({2025})}, "mailboxes.E005"),
         ({"MAIL_ALLOWED_PORTS": frozenset({2025})}, "mailboxes.W001"),
         ({"TIME_ZONE": "Asia/Tokyo"}, "mailboxes.E006"),

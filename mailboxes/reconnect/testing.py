@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from django.db import transaction
+from django.db import IntegrityError, OperationalError, transaction
 
 from mailboxes.diagnosis.values import Reply
 from mailboxes.health.messages import to_itself
 from mailboxes.health.outgoing import Outgoing
+from mailboxes.health.renewed import Busy
 from mailboxes.health.rules import diagnose
 from mailboxes.health.stages import steps_of
 from mailboxes.health.targets import Grant, Subject, endpoint
 from mailboxes.models import Candidate, Trial
 from mailboxes.providers.presets import family
-from mailboxes.reconnect.keeping import keep_tested
+from mailboxes.reconnect.keeping import Gone, keep_tested
 from mailboxes.reconnect.trials import claim
 from mailboxes.reconnect.verdict import Finding, Judged, judge
 from mailboxes.states import CredentialKind, Verdict
 from mailboxes.wire.runner import Job, Pool, check
 from mailboxes.wire.tokens import OAuthClient
 from mailboxes.wire.values import Leg, Report, Target
+
+logger = logging.getLogger(__name__)
+TRIES = 3
+OURS = "The test ended in a fault of our own. Nothing was changed: test again."
+GONE = "The mailbox was removed meanwhile. Nothing was stored."
 
 
 @dataclass
@@ -42,7 +49,8 @@ def run_trials(limit: int, outgoing: Outgoing) -> int:
     trials = claim(limit, outgoing.clock())
     with Pool[_Run, Report](outgoing.bounds) as pool:
         for trial in trials:
-            _next(_begun(trial, outgoing), pool, outgoing)
+            if (run := _begun(trial, outgoing)) is not None:
+                _next(run, pool, outgoing)
         for found in pool.results():
             assert found is not None
             run, report = found
@@ -51,12 +59,38 @@ def run_trials(limit: int, outgoing: Outgoing) -> int:
                 Trial.objects.filter(pk=run.trial.pk).update(legs=[steps_of(one) for one in run.reports])
                 _next(run, pool, outgoing)
             else:
-                _conclude(run, outgoing.clock())
+                _conclude_safely(run, outgoing.clock())
     return len(trials)
 
 
-def _begun(trial: Trial, outgoing: Outgoing) -> _Run:
-    whole = target_of(trial, trial.candidate)
+def _conclude_safely(run: _Run, now: datetime) -> None:
+    """One test's trouble must not take the others with it. Two tests of one new address, or a check at the same moment,
+    are tried again; a mailbox that was removed meanwhile stays removed."""
+    for attempt in range(TRIES):
+        try:
+            _conclude(run, now)
+        except (Busy, IntegrityError, OperationalError) as error:
+            if attempt == TRIES - 1:
+                logger.error("a test could not be kept: %s", type(error).__name__)
+                _give_up(run.trial, now, OURS)
+        except Gone:
+            _give_up(run.trial, now, GONE)
+            return
+        else:
+            return
+
+
+def _give_up(trial: Trial, now: datetime, note: str) -> None:
+    Candidate.objects.filter(trial=trial).delete()
+    Trial.objects.filter(pk=trial.pk, done_at__isnull=True).update(done_at=now, verdict=Verdict.UNSURE, note=note)
+
+
+def _begun(trial: Trial, outgoing: Outgoing) -> _Run | None:
+    try:
+        whole = target_of(trial, trial.candidate)
+    except ValueError:  # settings that no form of ours lets through
+        _give_up(trial, outgoing.clock(), OURS)
+        return None
     legs = [replace(whole, imap=None)] if whole.smtp else []
     legs += [replace(whole, smtp=None)] if whole.imap else []
     return _Run(trial, trial.candidate, outgoing.clock(), legs)

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from mailboxes.health.record import record
 from mailboxes.models import Candidate, Credential, Mailbox, StatusChange, Trial
-from mailboxes.reconnect import keeping, trials
+from mailboxes.reconnect import keeping, removal, testing, trials
 from mailboxes.reconnect.credentials import Password
 from mailboxes.reconnect.keeping import Gone, keep_anyway
 from mailboxes.reconnect.settings import SETTINGS
@@ -208,7 +208,7 @@ def test_a_test_begun_twice_and_never_ended_is_closed(sandbox: Sandbox, clock: C
         clock.move(seconds=trials.LEASE.total_seconds() + 1)
     assert trials.claim(5, clock()) == []
     trial.refresh_from_db()
-    assert trial.done_at is not None and "twice" in trial.note
+    assert trial.done_at is not None and "never ended" in trial.note
 
 
 def test_a_batch_of_tests_costs_a_constant_number_of_queries_each(sandbox: Sandbox, clock: Clock) -> None:
@@ -236,3 +236,36 @@ def test_c5_nothing_is_kept_of_a_test_alone_until_it_is_saved(sandbox: Sandbox, 
     assert Mailbox.objects.get(pk=mailbox.pk).status == "needs_reauth"
     keep_anyway(done, send_only=False, acting_user=done_by(done), now=clock())
     assert Credential.objects.get(mailbox=mailbox).password == account.password
+
+
+def test_c9_a_mailbox_removed_during_the_test_stays_removed_and_the_others_go_on(
+    sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, account = broken(sandbox)
+    other, others_account = broken(sandbox)
+    first = tried(gone, account.password, clock)
+    second = tried(other, others_account.password, clock)
+    judged = testing.judge
+
+    def removed_meanwhile(*args: Any, **values: Any) -> Any:
+        if Mailbox.objects.get(pk=gone.pk).removed_at is None:
+            removal.remove(gone, acting_user=done_by(first), now=clock())
+        return judged(*args, **values)
+
+    monkeypatch.setattr(testing, "judge", removed_meanwhile)
+    assert run_trials(10, make_outgoing(sandbox, clock)) == 2
+    first.refresh_from_db()
+    assert (first.verdict, first.kept_at) == ("unsure", None) and "removed" in first.note
+    assert Mailbox.objects.get(pk=gone.pk).removed_at is not None
+    assert not Credential.objects.filter(mailbox=gone).exists()
+    assert Trial.objects.get(pk=second.pk).verdict == "passed"
+
+
+def test_two_tests_of_one_new_address_make_one_mailbox(sandbox: Sandbox, clock: Clock) -> None:
+    workspace, account = make_workspace(), make_account(sandbox)
+    for _ in range(2):
+        wish = Wish(workspace, account.address, place_of(account), Password(account.password))
+        begin(wish, acting_user=make_member(workspace), now=clock())
+    assert run_trials(10, make_outgoing(sandbox, clock)) == 2
+    assert set(Trial.objects.values_list("verdict", flat=True)) == {"passed"}
+    assert Mailbox.objects.filter(workspace=workspace).count() == 1

@@ -17,8 +17,10 @@ from django_q.models import OrmQ, Schedule
 
 from mailboxes import tasks, worker
 from mailboxes.health import asked
-from mailboxes.models import CheckState, Heartbeat
-from tests.make import make_mailbox
+from mailboxes.models import CheckState, Heartbeat, Trial
+from mailboxes.reconnect.credentials import Password
+from mailboxes.reconnect.trials import Wish, begin
+from tests.make import make_mailbox, make_member, secret
 
 pytestmark = pytest.mark.django_db
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -45,6 +47,22 @@ def test_a_tick_rings_for_a_sign_of_life_and_for_what_waits() -> None:
     assert bells() == ["beat", "check_asked", "check_due"]
 
 
+def test_a_tick_rings_for_a_test_for_secrets_past_their_time_and_for_grants_to_give_back() -> None:
+    mailbox, now = make_mailbox(), timezone.now()
+    CheckState.objects.update(next_check_at=None)
+    wish = Wish(mailbox.workspace, mailbox.address, {"smtp_host": "a.test"}, Password(secret()), mailbox)
+    trial = begin(wish, acting_user=make_member(mailbox.workspace), now=now)
+    worker.ring(now)
+    assert bells() == ["beat", "try_credentials"]
+    OrmQ.objects.all().delete()
+    Trial.objects.filter(pk=trial.pk).update(done_at=now)
+    worker.ring(now)
+    assert bells() == ["beat"]
+    OrmQ.objects.all().delete()
+    worker.ring(now + timedelta(minutes=10))
+    assert "try_credentials" in bells()
+
+
 def test_a_bell_that_is_not_answered_is_not_rung_twice() -> None:
     make_mailbox()
     for _tick in range(5):
@@ -56,7 +74,7 @@ def test_long_checks_leave_a_worker_for_the_sign_of_life_and_one_for_people() ->
     asked.ask([make_mailbox().pk], acting_user=None, now=timezone.now())
     for _tick in range(10):
         worker.ring(timezone.now())
-    assert bells() == ["beat", "check_asked", "check_due", "check_due"]  # of six workers, two of which take
+    assert bells() == ["beat", "check_asked", "check_due", "check_due"]  # of seven workers, two of which take
 
 
 def test_while_some_wait_for_a_host_that_hangs_others_take_and_two_stay_free() -> None:
