@@ -51,9 +51,12 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> Membership |
     """Take the place; None where the invitation was used meanwhile."""
     if not Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=True).update(accepted_at=now):
         return None
-    place, _ = Membership.objects.get_or_create(
+    place, is_new = Membership.objects.get_or_create(
         workspace=invitation.workspace, user=user, defaults={"role": invitation.role}
     )
+    if not is_new and invitation.role == Membership.Role.OWNER:
+        place.role = invitation.role
+        place.save(update_fields=["role"])
     AuditEntry.objects.create(actor=user, action="invitation accepted", detail=invitation.workspace.name, at=now)
     return place
 

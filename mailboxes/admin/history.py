@@ -65,7 +65,8 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
 
 _CLIENT_FIELDS = (
-    "name", "client_id", "authorize_url", "token_url", "identity_url", "revoke_url", "scopes", "secret_expires_on",
+    "name", "client_id", "authorize_url", "token_url", "identity_url", "revoke_url", "scopes", "mail_hosts",
+    "secret_expires_on",
 )  # fmt: skip
 
 
@@ -94,8 +95,9 @@ class OAuthClientForm(forms.ModelForm[OAuthClient]):
         known = registration(values.get("name") or "")
         for name in ("authorize_url", "token_url", "identity_url", "revoke_url") if known else ():
             values[name] = values.get(name) or getattr(known, name)
-        if known and not values.get("scopes"):
-            values["scopes"] = " ".join(known.scopes)
+        if known:
+            values["scopes"] = values.get("scopes") or " ".join(known.scopes)
+            values["mail_hosts"] = values.get("mail_hosts") or " ".join(known.mail_hosts)
         if not values.get("token_url"):
             self.add_error("token_url", "Needed for a provider that is neither google nor microsoft.")
         if self.instance.pk is None and not values.get("new_secret"):

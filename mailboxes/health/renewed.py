@@ -13,13 +13,15 @@ from mailboxes.states import Source, Status
 
 
 class Busy(Exception):
-    """Another worker moves the mailbox at this moment: try again."""
+    """Another worker moves the mailbox at this moment, or it was removed: try again."""
 
 
 def start_over(mailbox_id: int, *, now: datetime) -> None:
     """Inside the caller's transaction, after the credential or the settings were written. Raises Busy."""
     CheckState.objects.get_or_create(mailbox_id=mailbox_id, defaults={"next_check_at": now})
-    found = load([mailbox_id])[mailbox_id]
+    found = load([mailbox_id]).get(mailbox_id)
+    if found is None:
+        raise Busy("The mailbox was removed at this moment.")
     after = Standing(Status.UNVERIFIED)
     CheckState.objects.filter(mailbox_id=mailbox_id).update(next_check_at=now, smtp={}, imap={}, oauth={})
     if found.standing == after:

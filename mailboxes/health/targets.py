@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from mailboxes.health import alarms
 from mailboxes.models import CheckState, Credential
+from mailboxes.models import OAuthClient as Registered
 from mailboxes.states import CredentialKind
 from mailboxes.wire.tokens import OAuthClient
 from mailboxes.wire.values import Endpoint, Leg, LegTarget, Login, SecretKind, Security, SelfMessage, Target
@@ -63,8 +64,10 @@ class Subject:
     def _leg(self, place: Endpoint | None, username: str, access_token: str, password: str) -> LegTarget | None:
         if place is None:
             return None
-        kind = SecretKind.ACCESS_TOKEN if self.grant else SecretKind.PASSWORD
-        return LegTarget(place, Login(username or self.address, access_token if self.grant else password, kind))
+        if self.grant is None:
+            return LegTarget(place, Login(username or self.address, password))
+        hosts = self.grant.client.mail_hosts
+        return LegTarget(place, Login(username or self.address, access_token, SecretKind.ACCESS_TOKEN, hosts))
 
 
 def load(mailbox_ids: Iterable[int], now: datetime) -> list[Subject]:
@@ -127,13 +130,18 @@ def _subject(credential: Credential) -> Subject:
     )
 
 
+def wire_client(ours: Registered) -> OAuthClient:
+    """Our registration as `wire` takes it."""
+    secret, scopes, hosts = ours.client_secret or "", tuple(ours.scopes.split()), tuple(ours.mail_hosts.split())
+    return OAuthClient(ours.token_url, ours.client_id, secret, scopes, hosts)
+
+
 def _grant(credential: Credential) -> Grant | None:
     ours = credential.oauth_client
     if credential.kind != CredentialKind.OAUTH or ours is None:
         return None
-    client = OAuthClient(ours.token_url, ours.client_id, ours.client_secret or "", tuple(ours.scopes.split()))
     return Grant(
-        client=client,
+        client=wire_client(ours),
         refresh_token=credential.refresh_token or "",
         access_token=credential.access_token or "",
         access_expires_at=credential.access_expires_at,

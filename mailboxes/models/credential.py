@@ -25,6 +25,11 @@ class OAuthClient(models.Model):
     revoke_url = models.URLField(blank=True, default="", help_text="Where a grant is given back; empty where nowhere.")
     client_id = models.CharField(max_length=200)
     client_secret = SecretTextField(editable=False)
+    mail_hosts = models.TextField(
+        blank=True,
+        default="",
+        help_text="Mail servers that its access tokens may be sent to; .example.com for a domain.",
+    )
     secret_expires_on = models.DateField(null=True, blank=True, help_text="As the provider's console says.")
     scopes = models.TextField(blank=True, help_text="Separated by spaces; what a refresh asks for.")
 

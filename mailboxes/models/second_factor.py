@@ -8,7 +8,7 @@ from base64 import b32encode
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from django.db import models
+from django.db import models, transaction
 from django_otp.models import Device, ThrottlingMixin, TimestampMixin
 from django_otp.oath import TOTP
 
@@ -44,18 +44,25 @@ class CodeDevice(TimestampMixin, ThrottlingMixin, Device):  # type: ignore[misc]
         return 1
 
     def verify_token(self, token: Any) -> bool:
-        """True for the code of now, once. Counts the wrong ones."""
+        """True for the code of now, once. Counts the wrong ones. Codes of one device are looked at one by one."""
+        with transaction.atomic():
+            locked: CodeDevice = CodeDevice.objects.select_for_update().get(pk=self.pk)
+            return locked._verify(str(token))
+
+    def _verify(self, token: str) -> bool:
         allowed, _why = self.verify_is_allowed()
-        if not allowed or not str(token).isdigit():
+        if not allowed:
             return False
         code = TOTP(bytes.fromhex(self.key or ""), step=STEP_S)
         code.time = time.time()
-        fits = bool(code.verify(int(token), TOLERANCE, self.last_step + 1))
-        if fits:
-            self.last_step = code.t()
-            self.throttle_reset(commit=False)
-            self.set_last_used_timestamp(commit=False)
-            self.save()
-        else:
+        is_number = token.isascii() and token.isdigit() and len(token) <= 6
+        if not is_number or not code.verify(int(token), TOLERANCE, self.last_step + 1):
             self.throttle_increment()
-        return fits
+            return False
+        self.last_step = code.t()
+        self.throttle_reset(commit=False)
+        self.set_last_used_timestamp(commit=False)
+        self.save(
+            update_fields=["last_step", "throttling_failure_timestamp", "throttling_failure_count", "last_used_at"]
+        )
+        return True

@@ -29,6 +29,9 @@ class Trial(models.Model):
     source_ip = models.GenericIPAddressField(null=True)
     fingerprint = models.CharField(max_length=64, blank=True, default="")
     test_only = models.BooleanField(default=False, help_text="Nothing is kept of it by itself (C5).")
+    must_arrive = models.BooleanField(
+        default=False, help_text="Somebody else signed in: the message has to arrive in this very mailbox."
+    )
     asked_at = models.DateTimeField(default=timezone.now)
     claimed_until = models.DateTimeField(null=True)
     starts = models.PositiveSmallIntegerField(default=0)

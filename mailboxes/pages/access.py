@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
 from mailboxes.models import Mailbox, Membership, Trial, Workspace
+from mailboxes.pages.client import number
 
 RECONNECT = "mailboxes.reconnect_mailbox"
 P = ParamSpec("P")
@@ -45,8 +46,8 @@ def workspaces_of(user: User) -> QuerySet[Workspace]:
 def current_workspace(request: HttpRequest) -> Workspace:
     """The one that was chosen last, else the first. Raises Http404 for a person without any."""
     mine = workspaces_of(person(request))
-    wanted = request.GET.get("workspace", "")
-    if wanted.isdigit() and (chosen := mine.filter(pk=int(wanted)).first()) is not None:
+    wanted = number(request.GET.get("workspace", ""))
+    if wanted and (chosen := mine.filter(pk=wanted).first()) is not None:
         request.session["workspace"] = chosen.pk
         return chosen
     kept = mine.filter(pk=request.session.get("workspace", 0)).first()

@@ -91,11 +91,11 @@ def members(request: HttpRequest) -> HttpResponse:
     """Who is in the workspace; its owner invites others."""
     workspace, now = current_workspace(request), timezone.now()
     form = InviteForm(request.POST or None)
-    link = ""
     if request.method == "POST":
         owner_only(request, workspace)
-        if form.is_valid():
-            link = _invited(request, form)
+        if form.is_valid() and _invited(request, form):
+            messages.success(request, f"The invitation is on its way to {form.cleaned_data['email']}.")
+            return redirect("members")
     open_now = Invitation.objects.filter(workspace=workspace, accepted_at__isnull=True, expires_at__gt=now)
     is_owner = Membership.objects.filter(workspace=workspace, user=person(request), role=Membership.Role.OWNER).exists()
     context = {
@@ -105,14 +105,13 @@ def members(request: HttpRequest) -> HttpResponse:
         .order_by("role", "user__email"),
         "invitations": open_now.order_by("-invited_at") if is_owner else [],
         "is_owner": is_owner,
-        "form": form if not link else InviteForm(),
-        "link": link,
+        "form": form,
     }
     return render(request, "pages/members.html", context)
 
 
-def _invited(request: HttpRequest, form: InviteForm) -> str:
-    """Invite, send the mail, and give the link to be copied; "" where too many are open."""
+def _invited(request: HttpRequest, form: InviteForm) -> bool:
+    """Invite by mail alone: who reads the link shows that the address is theirs. False where too many are open."""
     workspace, values = current_workspace(request), form.cleaned_data
     try:
         invitation, token = membership.invite(
@@ -120,11 +119,11 @@ def _invited(request: HttpRequest, form: InviteForm) -> str:
         )
     except membership.TooMany:
         form.add_error("email", f"{membership.MOST_OPEN} invitations are open: withdraw some first.")
-        return ""
+        return False
     link = request.build_absolute_uri(reverse("invitation", args=[token]))
     words = f"You are invited to {workspace.name} on Postmend. The link works once, for a week:\n\n{link}\n"
-    send_mail("Your invitation to Postmend", words, None, [invitation.email], fail_silently=True)
-    return link
+    send_mail("Your invitation to Postmend", words, None, [invitation.email])
+    return True
 
 
 @private

@@ -38,12 +38,13 @@ def _context(shown: Shown, token: str, limited: str) -> dict[str, object]:
     """Nothing of the mailbox but its address, which the steps need, and whether the cause is gone."""
     mailbox = shown.mailbox
     name = provider_name(mailbox.provider) if mailbox.provider else ""
-    variant = "" if shown.works else rules.variant(shown.category, mailbox.cause_text)
+    variant = "" if shown.works or shown.is_done else rules.variant(shown.category, mailbox.cause_text)
     place = Place(mailbox.address, name, family(mailbox.provider))
     return {
         "token": token,
         "advice": advise(shown.category, place, variant),
         "works": shown.works,
+        "is_done": shown.is_done,
         "pending": AskedCheck.objects.filter(mailbox=mailbox, done_at__isnull=True).exists(),
         "limited": limited,
     }

@@ -19,6 +19,19 @@ def client_ip(request: HttpRequest) -> str:
         return "0.0.0.0"  # noqa: S104  # "unknown" as a column of addresses wants it
 
 
+def source_of(request: HttpRequest) -> str:
+    """The network that tests are counted by: the address, or an IPv6 customer's /64."""
+    address = ipaddress.ip_address(client_ip(request))
+    if address.version == 4:
+        return str(address)
+    return str(ipaddress.ip_network((address, 64), strict=False).network_address)
+
+
+def number(text: str) -> int:
+    """A number as it was sent, 0 for what is none; not every digit of Unicode is one of ours."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
 def is_live(request: HttpRequest) -> bool:
     """True where htmx asks for a part of a page."""
     return request.headers.get("HX-Request") == "true"

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from mailboxes.models import AuditEntry, Mailbox, Workspace
 from mailboxes.pages.access import mailbox_for, person, private, workspace_for
-from mailboxes.pages.client import client_ip
+from mailboxes.pages.client import number, source_of
 from mailboxes.pages.credentials import address_fault
 from mailboxes.reconnect.oauth import flows
 from mailboxes.reconnect.oauth.flows import Flow
@@ -58,7 +58,7 @@ def complete(request: HttpRequest, provider: str) -> HttpResponse:
             provider,
             reverse("consent-complete", args=[provider]),
             mailbox_of=lambda begun: _still_mine(request, begun),
-            source_ip=client_ip(request),
+            source_ip=source_of(request),
             now=timezone.now(),
         )
     except Refused as refused:
@@ -83,18 +83,25 @@ def _audit(request: HttpRequest, flow: Flow | None, refused: Refused) -> None:
 
 
 def _asked(request: HttpRequest) -> tuple[Workspace, Mailbox | None, str]:
-    mailbox = request.POST.get("mailbox", "")
-    if mailbox.isdigit() and int(mailbox):
-        found = mailbox_for(request, int(mailbox))
+    mailbox = number(request.POST.get("mailbox", ""))
+    if mailbox:
+        found = mailbox_for(request, mailbox)
         return found.workspace, found, found.address
-    workspace, address = request.POST.get("workspace", ""), request.POST.get("address", "").strip().lower()
-    if not workspace.isdigit() or address_fault(address):
+    workspace, address = number(request.POST.get("workspace", "")), request.POST.get("address", "").strip().lower()
+    if not workspace or address_fault(address):
         raise Http404
-    return workspace_for(request, int(workspace)), None, address
+    place = workspace_for(request, workspace)
+    return place, _known(place, address), address
 
 
 def _still_mine(request: HttpRequest, flow: Flow) -> tuple[Workspace, Mailbox | None]:
     if flow.mailbox:
         found = mailbox_for(request, flow.mailbox)
         return found.workspace, found
-    return workspace_for(request, flow.workspace), None
+    place = workspace_for(request, flow.workspace)
+    return place, _known(place, flow.address)
+
+
+def _known(workspace: Workspace, address: str) -> Mailbox | None:
+    """The mailbox of this address, if there is one: its pinned identity holds whatever the button said."""
+    return Mailbox.objects.present().filter(workspace=workspace, address__iexact=address).first()

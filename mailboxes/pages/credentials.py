@@ -15,7 +15,7 @@ from django.utils import timezone
 from mailboxes.health.outgoing import from_settings
 from mailboxes.models import Mailbox, Trial, Workspace
 from mailboxes.pages.access import acts_as_staff, current_workspace, mailbox_for, person, private, workspace_for
-from mailboxes.pages.client import client_ip, is_live
+from mailboxes.pages.client import is_live, number, source_of
 from mailboxes.pages.forms import CredentialsForm, initial_of, initial_of_place
 from mailboxes.pages.mailbox import sign_in_for
 from mailboxes.providers.discovery import Found, Origin, discover
@@ -91,8 +91,8 @@ def _may_look_up(request: HttpRequest, now: datetime) -> bool:
 
 def _workspace(request: HttpRequest) -> Workspace:
     """The person's own; staff name the customer's."""
-    wanted = request.GET.get("workspace") or request.POST.get("workspace") or ""
-    return workspace_for(request, int(wanted)) if wanted.isdigit() else current_workspace(request)
+    wanted = number(request.GET.get("workspace") or request.POST.get("workspace") or "")
+    return workspace_for(request, wanted) if wanted else current_workspace(request)
 
 
 def address_fault(address: str) -> str:
@@ -109,7 +109,7 @@ def _tried(request: HttpRequest, form: CredentialsForm, workspace: Workspace, ma
     if not form.is_valid() or form.unseen_warnings(workspace.pk):
         return _form_page(request, form, workspace, mailbox)
     test_only = request.POST.get("then") == "nothing"
-    wish = Wish(workspace, form.address, form.place, form.secret, mailbox, client_ip(request), test_only)
+    wish = Wish(workspace, form.address, form.place, form.secret, mailbox, source_of(request), test_only)
     try:
         trial = begin(wish, acting_user=person(request), now=timezone.now())
     except Limited as limited:

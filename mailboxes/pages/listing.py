@@ -18,6 +18,7 @@ from mailboxes.wording import ago, cause_words
 
 PAGE = 50
 A_VISIT = timedelta(minutes=30)
+FARTHEST = timedelta(days=30)
 SHOWN = 6
 _ASKED_FOR = Exists(ReconnectRequest.objects.filter(mailbox=OuterRef("pk"), answered_at__isnull=True))
 
@@ -105,9 +106,10 @@ class Away:
 
 def _away(request: HttpRequest, workspace: Workspace, now: datetime) -> Away | None:
     """None at the first visit, and where nothing happened."""
-    since = _visit(Membership.objects.get(user=person(request), workspace=workspace), now)
-    if since is None:
+    last = _visit(Membership.objects.get(user=person(request), workspace=workspace), now)
+    if last is None:
         return None
+    since = max(last, now - FARTHEST)
     changes = StatusChange.objects.filter(mailbox__workspace=workspace, mailbox__removed_at__isnull=True, at__gt=since)
     rows = changes.order_by("-at").values_list("mailbox__address", "from_status", "to_status")[:500]
     latest: dict[str, tuple[str, str]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -67,7 +68,8 @@ def discard(request: HttpRequest, pk: int) -> HttpResponse:
 def context(request: HttpRequest, found: Trial) -> dict[str, Any]:
     """All that the page shows."""
     expected = [leg for leg in (Leg.SMTP, Leg.IMAP) if found.place.get(f"wants_{leg.value}")]
-    back = reverse("credentials", args=[found.mailbox_id]) if found.mailbox_id else reverse("connect")
+    query = urlencode({"workspace": found.workspace_id, "address": found.address})
+    back = reverse("credentials", args=[found.mailbox_id]) if found.mailbox_id else f"{reverse('connect')}?{query}"
     return {
         "trial": found,
         "mailbox": found.mailbox,
@@ -79,7 +81,7 @@ def context(request: HttpRequest, found: Trial) -> dict[str, Any]:
         "kept_secret": hasattr(found, "candidate"),
         "oauth": found.kind == CredentialKind.OAUTH,
         "as_staff": acts_as_staff(request, found.workspace),
-        "form_url": back if found.mailbox_id else f"{back}?address={found.address}",
+        "form_url": back,
     }
 
 

@@ -12,6 +12,7 @@ from defusedxml.common import DefusedXmlException
 from mailboxes.wire.addresses import MAIL_PORTS, Refused, normal_host
 from mailboxes.wire.values import Endpoint, Security
 
+_PORTS = frozenset(str(port) for port in MAIL_PORTS)
 _SECURITY = {"SSL": Security.SSL, "STARTTLS": Security.STARTTLS}
 
 
@@ -51,7 +52,7 @@ def _servers(root: Element, tag: str, kind: str, address: str) -> Iterator[tuple
 def _endpoint(server: Element, address: str) -> Endpoint | None:
     security = _SECURITY.get((server.findtext("socketType") or "").strip().upper())
     port = (server.findtext("port") or "").strip()
-    if security is None or not port.isdigit() or int(port) not in MAIL_PORTS:
+    if security is None or port not in _PORTS:
         return None
     try:
         return Endpoint(normal_host(_filled(server.findtext("hostname") or "", address)), int(port), security)

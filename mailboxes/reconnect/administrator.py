@@ -12,6 +12,7 @@ from mailboxes.diagnosis.categories import MATRIX, Actor, Category
 from mailboxes.health import asked
 from mailboxes.models import AuditEntry, Mailbox
 from mailboxes.reconnect.limits import ADMINISTRATOR_CHECK, refuse_too_many_by_administrator
+from mailboxes.states import Status
 
 VALID_FOR = timedelta(days=7)
 _SALT = "postmend.administrator"
@@ -34,8 +35,13 @@ class Shown:
 
     @property
     def works(self) -> bool:
-        """True where the mailbox is not under this cause any more."""
-        return self.mailbox.category != self.category
+        """True where the mailbox is connected."""
+        return self.mailbox.status == Status.CONNECTED
+
+    @property
+    def is_done(self) -> bool:
+        """True where this cause is gone, and the mailbox is checked, or waits for something else."""
+        return not self.works and self.mailbox.category != self.category
 
 
 def is_for_administrators(mailbox: Mailbox) -> bool:

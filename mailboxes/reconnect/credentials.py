@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F
 
 from mailboxes.health.renewed import start_over
-from mailboxes.models import AuditEntry, Credential, Mailbox, OAuthClient, ReconnectRequest
+from mailboxes.models import AuditEntry, CheckState, Credential, Mailbox, OAuthClient, ReconnectRequest
 from mailboxes.states import CredentialKind
 from mailboxes.wire.clean import refuse_control
 
@@ -46,7 +46,10 @@ def replace(mailbox: Mailbox, new: NewCredential, *, acting_user: AbstractBaseUs
 
     Raises BadText for a control character in a secret (SPEC S3), naming the field.
     """
-    values = _values(new) | {"replaced_at": now, "refresh_lease": "", "refresh_lease_until": None}
+    # Check state first, as `record` and `remove` lock: another order would deadlock with them.
+    list(CheckState.objects.select_for_update().filter(mailbox=mailbox))
+    no_lease = {"refresh_lease": "", "refresh_lease_until": None, "revoke_at": None}
+    values = _values(new) | {"replaced_at": now} | no_lease
     updated = Credential.objects.filter(mailbox=mailbox).update(version=F("version") + 1, **values)
     if not updated:
         Credential.objects.create(mailbox=mailbox, **values)

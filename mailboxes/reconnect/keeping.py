@@ -11,7 +11,7 @@ from django.db import transaction
 
 from mailboxes.health.evidence import from_report
 from mailboxes.health.record import record
-from mailboxes.models import AuditEntry, Candidate, Credential, Mailbox, Trial
+from mailboxes.models import AuditEntry, Candidate, CheckState, Credential, Mailbox, Trial
 from mailboxes.reconnect.settings import SETTINGS, save
 from mailboxes.reconnect.trials import credential_of
 from mailboxes.reconnect.verdict import Finding
@@ -22,7 +22,7 @@ _CONSENTED = Report(Leg.OAUTH, (Step(Stage.TOKEN, True, 0, "", "access was grant
 
 
 class Gone(Exception):
-    """The tested secrets are gone (after ten minutes), or are stored already."""
+    """The tested secrets are gone (after ten minutes), are stored already, or are somebody else's."""
 
 
 def may_keep_checking(trial: Trial) -> bool:
@@ -76,6 +76,7 @@ def _store(trial: Trial, place: Mapping[str, Any], acting_user: AbstractBaseUser
     if candidate is None:
         raise Gone
     mailbox = _mailbox(trial)
+    _refuse_other_identity(mailbox, trial)
     changed = [name for name in (*SETTINGS, "provider") if name in place and getattr(mailbox, name) != place[name]]
     if mailbox.removed_at is not None:
         mailbox.removed_at = None
@@ -88,6 +89,14 @@ def _store(trial: Trial, place: Mapping[str, Any], acting_user: AbstractBaseUser
     candidate.delete()
     Trial.objects.filter(pk=trial.pk).update(kept_at=now, mailbox=mailbox)
     return mailbox
+
+
+def _refuse_other_identity(mailbox: Mailbox, trial: Trial) -> None:
+    """Raise Gone where another identity was pinned since the consent was judged (R2)."""
+    list(CheckState.objects.select_for_update().filter(mailbox_id=mailbox.pk))
+    pinned = Credential.objects.filter(mailbox_id=mailbox.pk).exclude(identity="").values_list("identity", flat=True)
+    if trial.identity and any(identity != trial.identity for identity in pinned):
+        raise Gone
 
 
 def _mailbox(trial: Trial) -> Mailbox:

@@ -25,14 +25,17 @@ BATCH = 20
 
 @transaction.atomic
 def remove(mailbox: Mailbox, *, acting_user: AbstractBaseUser, now: datetime) -> None:
-    """Take the mailbox out of work for good. Its rows stay; adding the address again goes on with them."""
+    """Take the mailbox out of work for good. Its rows stay; adding the address again goes on with them. One that is
+    removed already stays as it is."""
+    list(CheckState.objects.select_for_update().filter(mailbox=mailbox))
+    if not Mailbox.objects.present().filter(pk=mailbox.pk).exists():
+        return
     start_over(mailbox.pk, now=now)
     CheckState.objects.filter(mailbox=mailbox).update(next_check_at=None)
     Mailbox.objects.filter(pk=mailbox.pk).update(removed_at=now, held_since=None, held_by=None, hold_reason="")
     Candidate.objects.filter(trial__mailbox=mailbox).delete()
-    AskedCheck.objects.filter(mailbox=mailbox, done_at__isnull=True).update(
-        done_at=now, note="The mailbox was removed."
-    )
+    open_checks = AskedCheck.objects.filter(mailbox=mailbox, done_at__isnull=True)
+    open_checks.update(done_at=now, note="The mailbox was removed.")
     ReconnectRequest.objects.filter(mailbox=mailbox, answered_at__isnull=True).update(answered_at=now)
     _wipe(mailbox, now)
     AuditEntry.objects.create(actor_id=acting_user.pk, action="mailbox removed", mailbox=mailbox, at=now)
@@ -44,10 +47,14 @@ def waiting(now: datetime | None = None) -> QuerySet[Credential]:
 
 
 def revoke_waiting(outgoing: Outgoing) -> int:
-    """Give back the grants that wait; each is wiped once it is gone, or after an hour of trying. Returns how many."""
+    """Give back the grants that wait; each is wiped once it is gone, or after an hour of trying. Returns how many.
+
+    What has come back to life meanwhile is left alone, and what somebody else lives by by now is wiped and not revoked.
+    """
     rows = list(waiting(outgoing.clock()).select_related("mailbox", "oauth_client")[:BATCH])
-    answers = asyncio.run(_ask_all(rows, outgoing))
-    return sum(_settle(credential, gone, outgoing.clock()) for credential, gone in zip(rows, answers, strict=True))
+    alone = [row for row in rows if row.mailbox.removed_at is not None and _is_ours_alone(row)]
+    answers = dict(zip((row.pk for row in alone), asyncio.run(_ask_all(alone, outgoing)), strict=True))
+    return sum(_settle(row, gone=answers.get(row.pk, True), now=outgoing.clock()) for row in rows)
 
 
 async def _ask_all(rows: Sequence[Credential], outgoing: Outgoing) -> list[bool]:
@@ -67,19 +74,24 @@ def _wipe(mailbox: Mailbox, now: datetime) -> None:
 
 
 def _is_ours_alone(credential: Credential) -> bool:
-    """True for a grant that can be given back and that no other mailbox lives by, in whatever workspace."""
+    """True for a grant that can be given back and that no other mailbox lives by, or is about to, in whatever
+    workspace."""
     client = credential.oauth_client
     if credential.kind != CredentialKind.OAUTH or client is None or not client.revoke_url or not credential.identity:
         return False
     others = Credential.objects.filter(oauth_client=client, identity=credential.identity).exclude(pk=credential.pk)
-    return not others.filter(mailbox__removed_at__isnull=True).exists()
+    begun = Candidate.objects.filter(trial__oauth_client=client, trial__identity=credential.identity)
+    return not others.filter(mailbox__removed_at__isnull=True).exists() and not begun.exists()
 
 
-def _settle(credential: Credential, gone: bool, now: datetime) -> bool:
-    """Wipe it, or try again later. True for a wiped one."""
-    removed_at = credential.mailbox.removed_at
+def _settle(credential: Credential, *, gone: bool, now: datetime) -> bool:
+    """Wipe it, try again later, or leave it to the mailbox that lives again. True for a wiped one."""
     same = Credential.objects.filter(pk=credential.pk, revoke_at__isnull=False, version=credential.version)
-    if gone or removed_at is None or now - removed_at > TRY_FOR:
+    removed_at = credential.mailbox.removed_at
+    if removed_at is None:
+        same.update(revoke_at=None)
+        return False
+    if gone or now - removed_at > TRY_FOR:
         return bool(same.delete()[0])
     same.update(revoke_at=now + AGAIN_AFTER)
     return False

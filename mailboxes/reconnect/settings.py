@@ -38,9 +38,10 @@ def save(
         names.add("tenant")
     if is_new:
         mailbox.save()
-    elif changed:
+    else:
         # Check state before mailbox, as `record` locks them: the other order would deadlock with it.
         list(CheckState.objects.select_for_update().filter(mailbox=mailbox))
+    if changed and not is_new:
         mailbox.save(update_fields=sorted(names))
     _audit(mailbox, is_new, changed, acting_user, now)
     if credential is not None:

@@ -16,7 +16,7 @@ from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.renewed import Busy
 from mailboxes.health.rules import diagnose
 from mailboxes.health.stages import steps_of
-from mailboxes.health.targets import Grant, Subject, endpoint
+from mailboxes.health.targets import Grant, Subject, endpoint, wire_client
 from mailboxes.models import Candidate, Trial
 from mailboxes.providers.presets import family
 from mailboxes.reconnect.keeping import Gone, keep_tested
@@ -24,13 +24,12 @@ from mailboxes.reconnect.trials import claim
 from mailboxes.reconnect.verdict import Finding, Judged, judge
 from mailboxes.states import CredentialKind, Verdict
 from mailboxes.wire.runner import Job, Pool, check
-from mailboxes.wire.tokens import OAuthClient
 from mailboxes.wire.values import Leg, Report, Target
 
 logger = logging.getLogger(__name__)
 TRIES = 3
 OURS = "The test ended in a fault of our own. Nothing was changed: test again."
-GONE = "The mailbox was removed meanwhile. Nothing was stored."
+GONE = "The mailbox was removed, or the test given up, meanwhile. Nothing was stored."
 
 
 @dataclass
@@ -76,6 +75,10 @@ def _conclude_safely(run: _Run, now: datetime) -> None:
         except Gone:
             _give_up(run.trial, now, GONE)
             return
+        except Exception as error:  # the type alone is logged: the text may hold a secret
+            logger.error("a test ended in our own fault: %s", type(error).__name__)
+            _give_up(run.trial, now, OURS)
+            return
         else:
             return
 
@@ -115,7 +118,8 @@ def target_of(trial: Trial, candidate: Candidate) -> Target:
     place = trial.place
     grant = None
     if trial.kind == CredentialKind.OAUTH:
-        grant = Grant(OAuthClient("", "", ""), "", candidate.access_token or "", None)
+        assert trial.oauth_client is not None
+        grant = Grant(wire_client(trial.oauth_client), "", candidate.access_token or "", None)
     subject = Subject(
         mailbox_id=trial.mailbox_id or 0,
         address=trial.address,
@@ -137,7 +141,7 @@ def _conclude(run: _Run, now: datetime) -> None:
     """Verdict and, where it passed, the new credential: one transaction. A late worker changes nothing."""
     findings = [_finding(run.trial.place, report) for report in run.reports]
     one_secret = run.trial.kind == CredentialKind.OAUTH or not run.candidate.imap_password
-    judged = judge(findings, one_secret=one_secret)
+    judged = judge(findings, one_secret=one_secret, must_arrive=run.trial.must_arrive)
     with transaction.atomic():
         mine = Trial.objects.filter(pk=run.trial.pk, done_at__isnull=True)
         if not mine.update(done_at=now, **_result(run, judged)):
@@ -148,7 +152,7 @@ def _conclude(run: _Run, now: datetime) -> None:
             return
         elif judged.verdict is Verdict.PASSED:
             keep_tested(run.trial, findings, begun_at=run.begun_at, now=now)
-        elif judged.verdict is Verdict.UNSURE and run.trial.kind == CredentialKind.OAUTH:
+        elif judged.verdict is Verdict.UNSURE and run.trial.kind == CredentialKind.OAUTH and not run.trial.must_arrive:
             # A consent just given is never worse than the one before: nobody is asked to give it again.
             keep_tested(run.trial, (), begun_at=run.begun_at, now=now)
 

@@ -38,6 +38,7 @@ class Wish:
     mailbox: Mailbox | None = None
     source_ip: str | None = None
     test_only: bool = False
+    must_arrive: bool = False
 
 
 @transaction.atomic
@@ -52,6 +53,7 @@ def begin(wish: Wish, *, acting_user: AbstractBaseUser, now: datetime) -> Trial:
         asked_by_id=acting_user.pk,
         source_ip=wish.source_ip,
         test_only=wish.test_only,
+        must_arrive=wish.must_arrive,
         asked_at=now,
         **_public(wish),
     )
@@ -115,8 +117,8 @@ def _secrets(new: NewCredential) -> dict[str, Any]:
             "imap_password": refuse_control(new.imap_password, "IMAP password") or None,
         }
     return {
-        "refresh_token": new.refresh_token,
-        "access_token": new.access_token,
+        "refresh_token": refuse_control(new.refresh_token, "refresh token"),
+        "access_token": refuse_control(new.access_token, "access token"),
         "access_expires_at": new.access_expires_at,
     }
 

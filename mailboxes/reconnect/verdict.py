@@ -11,6 +11,7 @@ from mailboxes.states import Verdict
 from mailboxes.wire.values import Leg, Report, Stage
 
 LATE = "The test message was sent and has not arrived yet; some servers take minutes. Everything else works."
+ELSEWHERE = "The test message did not come into the mailbox that was opened: it may be another one than this address's."
 ONE_SIDED = "IMAP accepts this password and SMTP refuses it: it is not simply wrong."
 SENDS_ALONE = "SMTP works, IMAP fails."
 
@@ -54,11 +55,15 @@ class Judged:
     note: str = ""
 
 
-def judge(findings: Sequence[Finding], *, one_secret: bool) -> Judged:
-    """Passed, refused, or unsure. `one_secret` is true where both legs log in with the same one (X3)."""
+def judge(findings: Sequence[Finding], *, one_secret: bool, must_arrive: bool = False) -> Judged:
+    """Passed, refused, or unsure. `one_secret` is true where both legs log in with the same one (X3); `must_arrive`
+    where the arrival alone shows that the account is the mailbox's (FACTS A45)."""
     failing = [finding for finding in findings if not finding.works]
+    late = next((finding for finding in findings if finding.is_late), None)
+    if not failing and late is not None and must_arrive:
+        return Judged(Verdict.UNSURE, late, ELSEWHERE)
     if not failing:
-        return Judged(Verdict.PASSED, note=LATE if any(finding.is_late for finding in findings) else "")
+        return Judged(Verdict.PASSED, note=LATE if late is not None else "")
     if one_secret and _one_sided(findings):
         return Judged(Verdict.UNSURE, failing[0], ONE_SIDED)
     note = SENDS_ALONE if _sends(findings) else ""

@@ -79,6 +79,7 @@ class Sandbox:
             "token_url": f"{top}/token",
             "identity_url": f"{top}/{identity}",
             "revoke_url": f"{top}/revoke" if flavour == "google" else "",
+            "mail_hosts": ".test",
             "client_id": CLIENT[0],
             "client_secret": CLIENT[1],
         }

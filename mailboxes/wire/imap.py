@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mailboxes.wire import sasl
@@ -89,7 +90,7 @@ class ImapSession:
         *untagged, final = yield from self._command(Stage.READ, b"UID SEARCH HEADER Message-ID " + term)
         _expect_ok(final, Stage.READ)
         hits = [reply.text.split() for reply in untagged if reply.status == "SEARCH"]
-        return [int(word) for words in hits for word in words if word.isdigit()]
+        return [int(word) for words in hits for word in words if word.isascii() and word.isdigit()]
 
     def _capability(self) -> Dialogue[ImapReply]:
         *untagged, final = yield from self._command(Stage.GREETING, b"CAPABILITY")
@@ -162,16 +163,25 @@ def check(
 ) -> Dialogue[ImapReply]:
     """A check of the IMAP leg: open, log in, open the folder, and on request look for one message.
 
-    Where a list is given, the server's own folders are put into it first.
+    Where a list is given and the folder does not open, the server's own folders are put into it.
     """
     session = ImapSession(security)
     yield from session.open()
     yield from session.authenticate(login)
-    if folders is not None:
-        folders += (yield from session.folders())[:MOST_FOLDERS]
-    yield from session.select(folder)
+    try:
+        yield from session.select(folder)
+    except WireFault:
+        if folders is not None:
+            yield from _offered(session, folders)
+        raise
     if message_id is not None:
         yield from await_message(session, message_id)
+
+
+def _offered(session: ImapSession, folders: list[str]) -> Dialogue[ImapReply]:
+    """The folders that could be opened, as far as the server tells them: a help, and no part of the check."""
+    with suppress(WireFault):
+        folders += (yield from session.folders())[:MOST_FOLDERS]
 
 
 def await_message(session: ImapSession, message_id: str) -> Dialogue[ImapReply]:

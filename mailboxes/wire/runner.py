@@ -242,6 +242,9 @@ def secrets_of(wanted: LegTarget) -> tuple[str, ...]:
 
 
 def _refuse_bad_text(wanted: LegTarget, target: Target) -> None:
+    if not wanted.login.may_go_to(wanted.endpoint.host):
+        words = f"{wanted.endpoint.host} is no server of the provider that gave the access: it is not told it"
+        raise WireFault(Stage.DNS, "REFUSED_BY_POLICY", words)
     refuse_control(wanted.login.username, "user name")
     refuse_control(wanted.login.secret, "password")
     refuse_control(wanted.endpoint.host, "host")

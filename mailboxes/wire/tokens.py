@@ -17,12 +17,13 @@ _AADSTS = re.compile(r"AADSTS\d+")
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """Our registration at a provider."""
+    """Our registration at a provider. Its access tokens are told to `mail_hosts` alone (`Login.hosts`)."""
 
     token_url: str
     client_id: str
     client_secret: str = field(repr=False)
     scopes: tuple[str, ...] = ()
+    mail_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

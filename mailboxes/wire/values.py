@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -54,13 +55,27 @@ class Endpoint:
     security: Security
 
 
+def is_among(host: str, hosts: Iterable[str]) -> bool:
+    """True for one of the hosts, or one below a domain written with a leading dot."""
+    name = host.lower()
+    return any(name == one or (one.startswith(".") and name.endswith(one)) for one in hosts)
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user name and its secret. The secret never shows in a repr."""
+    """A user name and its secret. The secret never shows in a repr.
+
+    It goes to `hosts` alone, a leading dot standing for a whole domain; to any where there are none.
+    """
 
     username: str
     secret: str = field(repr=False)
     kind: SecretKind = SecretKind.PASSWORD
+    hosts: tuple[str, ...] = ()
+
+    def may_go_to(self, host: str) -> bool:
+        """True where this host may be told the secret."""
+        return not self.hosts or is_among(host, self.hosts)
 
 
 @dataclass(frozen=True, slots=True)

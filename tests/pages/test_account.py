@@ -85,11 +85,12 @@ def owner() -> tuple[User, Client]:
     return user, client
 
 
-def test_u6_an_owner_invites_and_the_link_makes_a_member_once() -> None:
+def test_u6_an_owner_invites_and_the_mailed_link_makes_a_member_once() -> None:
     _, client = owner()
-    page = client.post("/members/", {"email": "New@Customer.test", "role": "member"}).content.decode()
-    found = re.search(r'value="http://testserver(/invitation/[^"]+)"', page)
-    assert found is not None and found.group(1) in mail.outbox[0].body
+    page = client.post("/members/", {"email": "New@Customer.test", "role": "member"}, follow=True).content.decode()
+    found = re.search(r"http://testserver(/invitation/\S+)", str(mail.outbox[0].body))
+    assert found is not None and "is on its way to" in page
+    assert found.group(1) not in page, "who reads it shows that the address is theirs"
     guest = Client()
     assert guest.post(found.group(1), {"password": "short"}).status_code == 200
     assert guest.post(found.group(1), {"password": "long-enough-for-a-guest"})["Location"] == "/mailboxes/"
@@ -168,6 +169,19 @@ def test_s6_the_code_opens_the_session_once(support: User, support_client: Clien
     assert again.post("/second-factor/", {"code": now}).status_code == 403, "a code counts once"
     text = again.get("/second-factor/").content.decode()
     assert "data:image" not in text, "the key is shown at the set-up alone"
+
+
+@pytest.mark.usefixtures("gate")
+def test_s6_two_requests_with_one_code_open_one_session(support: User) -> None:
+    device = CodeDevice.objects.create(user=support, name="x", key=CodeDevice.new_key())
+    both = [CodeDevice.objects.get(pk=device.pk) for _ in range(2)]
+    assert [one.verify_token(code(device)) for one in both] == [True, False]
+
+
+@pytest.mark.usefixtures("gate")
+@pytest.mark.parametrize("typed", ["²²²²²²", "", "abc", "-1", "1" * 400])
+def test_s6_a_code_that_is_no_number_is_a_wrong_one(support_client: Client, typed: str) -> None:
+    assert support_client.post("/second-factor/", {"code": typed}).status_code == 403
 
 
 @pytest.mark.usefixtures("gate")

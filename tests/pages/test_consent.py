@@ -13,12 +13,14 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from social_django.models import Code, Nonce, Partial, UserSocialAuth
 
+from mailboxes.health.due import check_mailboxes
 from mailboxes.models import AuditEntry, Credential, Mailbox, Trial
 from mailboxes.reconnect.credentials import NewGrant, replace
 from mailboxes.reconnect.oauth import flows
 from mailboxes.reconnect.testing import run_trials
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.server import Sandbox
+from mailboxes.states import Source
 from tests.make import (
     START,
     Clock,
@@ -304,3 +306,52 @@ def test_c1_a_new_mailbox_by_sign_in(
     assert (mailbox.status, mailbox.provider, mailbox.credential.kind) == (
         "connected", PROVIDERS[provider], "oauth",
     )  # fmt: skip
+
+
+def test_r2_the_pin_holds_however_the_consent_was_begun(sandbox: Sandbox, provider: str, clock: Clock) -> None:
+    mailbox, account, client = granted(sandbox, provider)
+    consent(client, provider, mailbox, account)
+    run_trials(10, make_outgoing(sandbox, clock))
+    account.subject = "somebody-else-who-took-over-the-address"
+    new = {"mailbox": 0, "workspace": mailbox.workspace_id, "address": mailbox.address}
+    start = client.post(f"/oauth/{provider}/start/", new)
+    assert client.get(decide(start["Location"], account)).status_code == 400
+    assert Trial.objects.count() == 1
+
+
+def test_r2_an_identity_pinned_while_another_consent_is_tested_stays(
+    sandbox: Sandbox, provider: str, clock: Clock
+) -> None:
+    mailbox, account, client = granted(sandbox, provider)
+    consent(client, provider, mailbox, account)
+    Credential.objects.filter(mailbox=mailbox).update(identity="pinned-meanwhile")
+    run_trials(10, make_outgoing(sandbox, clock))
+    assert Credential.objects.get(mailbox=mailbox).identity == "pinned-meanwhile"
+    assert Trial.objects.get().kept_at is None
+
+
+def test_s2_an_access_token_is_told_to_the_providers_servers_alone(
+    sandbox: Sandbox, provider: str, clock: Clock
+) -> None:
+    mailbox, account, client = granted(sandbox, provider)
+    registered = register(sandbox, provider)
+    registered.mail_hosts = "smtp.gmail.com imap.gmail.com"
+    registered.save()
+    check_mailboxes([mailbox.pk], Source.CHECK, make_outgoing(sandbox, clock))
+    assert account.seen["smtp logins"] == account.seen["imap logins"] == 0
+    consent(client, provider, mailbox, account)
+    place = Trial.objects.get().place
+    assert place["smtp_host"] != mailbox.smtp_host, "the preset's, and not what somebody typed"
+
+
+def test_a45_somebody_elses_mailbox_under_an_alias_is_not_taken_for_this_one(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox, _, client = granted(sandbox, "microsoft")
+    stranger = make_account(sandbox)
+    for host in ("smtp", "imap"):  # the stranger's own servers, where the login is right and the mailbox another
+        place = getattr(stranger, host)
+        Mailbox.objects.filter(pk=mailbox.pk).update(**{f"{host}_host": place.host, f"{host}_port": place.port})
+    consent(client, "microsoft", Mailbox.objects.get(pk=mailbox.pk), stranger, sign_in_as="alias")
+    run_trials(10, make_outgoing(sandbox, clock))
+    trial = Trial.objects.get()
+    assert (trial.verdict, trial.kept_at) == ("unsure", None) and "another one" in trial.note
+    assert Credential.objects.get(mailbox=mailbox).identity == ""

@@ -10,18 +10,12 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 
 from mailboxes.diagnosis.categories import Category
-from mailboxes.health.due import check_due, check_mailboxes
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.record import record
 from mailboxes.models import (
     AskedCheck,
-    AuditEntry,
-    CheckState,
-    Credential,
-    Failure,
     Mailbox,
     Membership,
     ReconnectRequest,
@@ -30,15 +24,9 @@ from mailboxes.models import (
 )
 from mailboxes.pages.help import CAUSES
 from mailboxes.providers.presets import names
-from mailboxes.reconnect import administrator, removal
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
 from mailboxes.reconnect.requests import ask_to_reconnect
-from mailboxes.reconnect.testing import run_trials
-from mailboxes.reconnect.trials import Wish, begin
-from mailboxes.sandbox.account import Account
-from mailboxes.sandbox.faults import NO_FAULT, faults
 from mailboxes.sandbox.server import Sandbox
-from mailboxes.states import Source
 from mailboxes.wire.values import Leg
 from tests.make import (
     IMAP_REFUSED,
@@ -49,10 +37,7 @@ from tests.make import (
     evidence,
     make_mailbox,
     make_member,
-    make_outgoing,
-    make_sandbox_mailbox,
     make_workspace,
-    place_of,
     register,
     secret,
 )
@@ -198,159 +183,6 @@ def test_an_empty_workspace_says_how_to_begin() -> None:
     assert "Connect the first one" in page and "Reconnect Required" not in page
 
 
-# ---- removal (C9)
-
-
-def test_c9_a_removed_mailbox_stops_is_wiped_and_keeps_its_history() -> None:
-    mailbox = broken()
-    client = customer(mailbox.workspace)
-    assert "Keep it" in text(client.get(f"/mailboxes/{mailbox.pk}/remove/"))
-    client.post(f"/mailboxes/{mailbox.pk}/remove/")
-    mailbox.refresh_from_db()
-    assert mailbox.removed_at is not None and not mailbox.needs_reconnect
-    assert not Credential.objects.filter(mailbox=mailbox).exists()
-    assert CheckState.objects.get(mailbox=mailbox).next_check_at is None
-    assert Failure.objects.filter(mailbox=mailbox).exists() and mailbox.status_changes.exists()
-    client.get("/mailboxes/")  # tells it once
-    assert mailbox.address not in text(client.get("/mailboxes/"))
-    assert client.get(f"/mailboxes/{mailbox.pk}/").status_code == 404
-
-
-def test_c9_what_a_late_check_brings_home_moves_nothing() -> None:
-    mailbox = make_mailbox()
-    late = works(mailbox)
-    removal.remove(mailbox, acting_user=make_member(mailbox.workspace), now=START)
-    record(late, now=START)
-    mailbox.refresh_from_db()
-    assert mailbox.status == "unverified" and not Mailbox.objects.can_send().filter(pk=mailbox.pk).exists()
-
-
-def test_c9_a_removed_address_that_comes_back_goes_on_with_its_history(sandbox: Sandbox, clock: Clock) -> None:
-    mailbox, account = make_sandbox_mailbox(sandbox)
-    removal.remove(mailbox, acting_user=make_member(mailbox.workspace), now=START)
-
-    wish = Wish(mailbox.workspace, account.address, place_of(account), Password(account.password))
-    begin(wish, acting_user=make_member(mailbox.workspace), now=clock())
-    run_trials(1, make_outgoing(sandbox, clock))
-    back = Mailbox.objects.get(pk=mailbox.pk)
-    assert (back.removed_at, back.status) == (None, "connected")
-
-
-def shared_grant(sandbox: Sandbox, account: Account, *mailboxes: Mailbox) -> None:
-    for mailbox in mailboxes:
-        grant = NewGrant(register(sandbox, "google"), account.refresh_token, "mail", account.subject, account.sign_in)
-        replace(mailbox, grant, acting_user=None, now=START)
-
-
-def test_c9_a_grant_is_given_back_only_when_its_last_mailbox_leaves(sandbox: Sandbox, clock: Clock) -> None:
-    first, account = make_sandbox_mailbox(sandbox)
-    second = make_mailbox()
-    shared_grant(sandbox, account, first, second)
-    outgoing, user = make_outgoing(sandbox, clock), make_member(first.workspace)
-    removal.remove(first, acting_user=user, now=clock())
-    assert removal.revoke_waiting(outgoing) == 0 and account.seen["revocations"] == 0
-    removal.remove(second, acting_user=user, now=clock())
-    assert removal.revoke_waiting(outgoing) == 1 and account.seen["revocations"] == 1
-    assert not Credential.objects.filter(mailbox__in=[first, second]).exists()
-
-
-def test_c9_a_grant_that_cannot_be_given_back_is_wiped_after_an_hour(sandbox: Sandbox, clock: Clock) -> None:
-    mailbox, account = make_sandbox_mailbox(sandbox)
-    shared_grant(sandbox, account, mailbox)
-    client = register(sandbox, "google")
-    client.revoke_url = client.revoke_url.replace(str(sandbox.token_port), "1")
-    client.save()
-    outgoing = make_outgoing(sandbox, clock)
-    removal.remove(mailbox, acting_user=make_member(mailbox.workspace), now=clock())
-    assert removal.revoke_waiting(outgoing) == 0 and Credential.objects.filter(mailbox=mailbox).exists()
-    assert not removal.waiting(clock()).exists(), "not asked again at once"
-    clock.move(minutes=61)
-    assert removal.revoke_waiting(outgoing) == 1 and not Credential.objects.filter(mailbox=mailbox).exists()
-
-
-# ---- the administrator's page (R8)
-
-
-def tenant_off(**values: Any) -> Mailbox:
-    mailbox = make_mailbox(provider="microsoft365", **values)
-    record([evidence(mailbox, Leg.SMTP, TENANT_OFF), evidence(mailbox, Leg.IMAP)], now=START)
-    return Mailbox.objects.get(pk=mailbox.pk)
-
-
-def link(mailbox: Mailbox) -> str:
-    return reverse("administrator", args=[administrator.token_for(mailbox)])
-
-
-def test_r8_the_link_shows_the_steps_without_a_login_and_nothing_else() -> None:
-    mailbox = tenant_off(address="anna@northwind.test")
-    offered = text(customer(mailbox.workspace).get(f"/mailboxes/{mailbox.pk}/"))
-    assert "/administrator/" in offered
-    response = Client().get(link(mailbox))
-    page = text(response)
-    assert "Authenticated SMTP" in page and "Does not work yet" in page
-    for hidden in (mailbox.workspace.name, mailbox.smtp_host, mailbox.imap_host, "535", f"/mailboxes/{mailbox.pk}/"):
-        assert hidden not in page
-    assert (response["Referrer-Policy"], response["X-Robots-Tag"]) == ("no-referrer", "noindex")
-
-
-def test_r8_it_works_now_is_told() -> None:
-    mailbox = tenant_off()
-    url = link(mailbox)
-    at = START + timedelta(minutes=1)
-    record([evidence(mailbox, Leg.SMTP, at=at), evidence(mailbox, Leg.IMAP, at=at)], now=at)
-    assert "It works now" in text(Client().get(url))
-
-
-def test_r8_check_again_needs_no_login_and_has_a_limit() -> None:
-    mailbox = tenant_off()
-    for _ in range(10):
-        assert Client().post(link(mailbox)).status_code == 302
-        AskedCheck.objects.update(done_at=START)
-    response = Client().post(link(mailbox))
-    assert response.status_code == 429 and "Too many checks" in response.content.decode()
-    assert AskedCheck.objects.count() == 10
-    assert AuditEntry.objects.filter(actor__isnull=True, mailbox=mailbox).count() >= 10
-
-
-def test_r8_a_changed_or_old_link_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    mailbox = tenant_off()
-    token = administrator.token_for(mailbox)
-    for bad in (
-        token[:-2],
-        token + "x",
-        "x",
-        administrator.token_for(Mailbox(pk=999, category="tenant_smtp_disabled")),
-    ):
-        assert Client().get(reverse("administrator", args=[bad])).status_code == 404
-    monkeypatch.setattr(administrator, "VALID_FOR", timedelta(seconds=-1))
-    over = Client().get(reverse("administrator", args=[token]))
-    assert over.status_code == 404 and "This link is over" in over.content.decode()
-
-
-def test_r8_a_wrong_password_is_nothing_for_an_administrator() -> None:
-    mailbox = broken()
-    assert "/administrator/" not in text(customer(mailbox.workspace).get(f"/mailboxes/{mailbox.pk}/"))
-
-
-def test_h10_the_tenants_badges_clear_at_the_probes_pass(sandbox: Sandbox, clock: Clock) -> None:
-
-    workspace = make_workspace()
-    both = [
-        make_sandbox_mailbox(sandbox, faults()["tenant-smtp-off"], workspace=workspace, tenant="northwind.test")
-        for _ in range(2)
-    ]
-    outgoing = make_outgoing(sandbox, clock)
-    check_mailboxes([mailbox.pk for mailbox, _ in both], Source.CHECK, outgoing)
-    assert Mailbox.objects.needing_reconnect().count() == 2
-    for _, account in both:
-        sandbox.set_fault(account.address, NO_FAULT)
-
-    clock.move(seconds=45)
-    assert check_due(10, outgoing) == 1, "the tenant's probe alone"
-    assert check_due(10, outgoing) == 1, "the others at once after it"
-    assert not Mailbox.objects.needing_reconnect().exists()
-
-
 # ---- help (U4)
 
 
@@ -369,3 +201,10 @@ def test_u4_the_other_help_pages_answer_and_unknown_ones_do_not() -> None:
         text(Client().get(place))
     for place in ("/help/nonsense/", f"/help/{Category.UNKNOWN.value}/", "/help/providers/nonsense/"):
         assert Client().get(place).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "place", ["/mailboxes/?workspace=²", "/connect/?workspace=²&address=a@b.test", "/mailboxes/?page=²"]
+)
+def test_a_number_that_is_none_is_answered_politely(place: str) -> None:
+    assert customer(make_workspace()).get(place).status_code == 200

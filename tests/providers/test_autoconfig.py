@@ -51,6 +51,7 @@ def test_s2_a_document_that_is_none_or_hostile_gives_nothing(document: str) -> N
         ("smtp.own-domain.test", "smtp.own-domain.test:25"),
         ("<port>587</port>", "<port>25</port>"),
         ("<port>587</port>", "<port>-1</port>"),
+        ("<port>587</port>", "<port>²</port>"),
         ("STARTTLS", "plain"),
     ],
 )

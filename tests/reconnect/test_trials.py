@@ -18,6 +18,7 @@ from mailboxes.reconnect.keeping import Gone, keep_anyway
 from mailboxes.reconnect.settings import SETTINGS
 from mailboxes.reconnect.testing import run_trials
 from mailboxes.reconnect.trials import Wish, begin
+from mailboxes.reconnect.verdict import judge
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.faults import NO_FAULT, Fault, faults
 from mailboxes.sandbox.server import Sandbox
@@ -245,12 +246,11 @@ def test_c9_a_mailbox_removed_during_the_test_stays_removed_and_the_others_go_on
     other, others_account = broken(sandbox)
     first = tried(gone, account.password, clock)
     second = tried(other, others_account.password, clock)
-    judged = testing.judge
 
     def removed_meanwhile(*args: Any, **values: Any) -> Any:
         if Mailbox.objects.get(pk=gone.pk).removed_at is None:
             removal.remove(gone, acting_user=done_by(first), now=clock())
-        return judged(*args, **values)
+        return judge(*args, **values)
 
     monkeypatch.setattr(testing, "judge", removed_meanwhile)
     assert run_trials(10, make_outgoing(sandbox, clock)) == 2

@@ -19,12 +19,12 @@ from django.utils import timezone
 from OpenSSL import SSL
 
 from mailboxes.health.outgoing import from_settings
+from mailboxes.health.targets import wire_client
 from mailboxes.models import Credential, Heartbeat, OAuthClient, StaffAlarm, Workspace
 from mailboxes.reconnect.oauth.registrations import registration
 from mailboxes.wire.addresses import normal_host
 from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.resolver import NameFault
-from mailboxes.wire.tokens import OAuthClient as WireClient
 from mailboxes.wire.tokens import refresh
 from mailboxes.wire.values import Endpoint, Leg, Security, WireFault
 
@@ -141,6 +141,8 @@ def _looked_at(client: OAuthClient) -> Iterator[Finding]:
     known = registration(client.name)
     if known is not None and client.scopes and (missing := known.missing(client.scopes)):
         yield "oauth", "fail", f"{client.name}: its scopes lack {' '.join(missing)}"
+    if known is not None and not client.mail_hosts:
+        yield "oauth", "warn", f"{client.name}: its access tokens may be sent to any mail server; set its mail hosts"
     if client.secret_expires_on is not None:
         left = (client.secret_expires_on - timezone.now().date()).days
         level = "fail" if left < 0 else "warn" if left <= EXPIRES_SOON_DAYS else "ok"
@@ -150,8 +152,7 @@ def _looked_at(client: OAuthClient) -> Iterator[Finding]:
 
 def _asked(client: OAuthClient) -> Finding:
     """Ask with a refresh token that nobody has: a client that is known is told that the grant is not."""
-    ours = WireClient(client.token_url, client.client_id, client.client_secret or "")
-    step = asyncio.run(refresh(ours, "a-token-that-nobody-has", from_settings().tokens)).report.failed
+    step = asyncio.run(refresh(wire_client(client), "a-token-that-nobody-has", from_settings().tokens)).report.failed
     code = step.code if step is not None else ""
     if code.split(" ")[0] in ("invalid_grant", "invalid_request"):
         path = reverse("consent-complete", args=[client.name]) if registration(client.name) else "none"

@@ -16,7 +16,7 @@ from social_core.actions import do_auth
 from social_core.exceptions import SocialAuthBaseException
 
 from mailboxes.models import Credential, Mailbox, OAuthClient, Trial, Workspace
-from mailboxes.providers.presets import by_id
+from mailboxes.providers.presets import by_address, by_id
 from mailboxes.reconnect.credentials import NewGrant
 from mailboxes.reconnect.limits import Limited
 from mailboxes.reconnect.oauth import backends, identity, refusals
@@ -25,9 +25,11 @@ from mailboxes.reconnect.oauth.refusals import Refused, Why
 from mailboxes.reconnect.oauth.registrations import Registration, registration
 from mailboxes.reconnect.settings import SETTINGS
 from mailboxes.reconnect.trials import Wish, begin
+from mailboxes.wire.values import is_among
 
 VALID_FOR = timedelta(minutes=10)
 _NO_NEXT = "postmend-takes-no-next"
+_OF_THE_MAILBOX = ("wants_smtp", "wants_imap", "imap_folder")
 _PRESETS = {"google": "google_workspace", "microsoft": "microsoft365"}
 
 
@@ -131,7 +133,15 @@ def keep_grant(
         raise Refused(Why.NO_REFRESH_TOKEN)
     grant = _grant(known, response, who, taken.now)
     place = _place(taken, known, who, sign_in_as)
-    wish = Wish(taken.workspace, taken.flow.address, place, grant, taken.mailbox, taken.source_ip)
+    wish = Wish(
+        taken.workspace,
+        taken.flow.address,
+        place,
+        grant,
+        taken.mailbox,
+        taken.source_ip,
+        must_arrive=not pinned[0] and sign_in_as is not SignInAs.OWNER,
+    )
     return begin(wish, acting_user=user, now=taken.now)
 
 
@@ -155,18 +165,33 @@ def _grant(known: Registration, response: Mapping[str, Any], who: identity.Ident
 
 
 def _place(taken: _Taken, known: Registration, who: identity.Identity, sign_in_as: SignInAs) -> dict[str, Any]:
-    """The mailbox's own settings with the new login names, where it is the provider's; else the provider's preset."""
+    """The provider's own servers, with the login names of who consented. Of a mailbox that is there its legs and folder
+    stay, and its servers where access tokens may be sent to them; of a pinned one also its login names."""
+    place = preset_place(_preset_of(taken.flow.address, known)) | identity.usernames(
+        who, taken.flow.address, sign_in_as
+    )
     mailbox = taken.mailbox
-    if mailbox is not None and _is_at(mailbox, known.name):
-        place = {name: getattr(mailbox, name) for name in (*SETTINGS, "provider")}
-        was_ours = Credential.objects.filter(mailbox=mailbox, identity=who.key).exclude(identity="").exists()
-        return place if was_ours else place | identity.usernames(who, taken.flow.address, sign_in_as)
-    return preset_place(_PRESETS[known.name]) | identity.usernames(who, taken.flow.address, sign_in_as)
+    if mailbox is None:
+        return place
+    stored = {name: getattr(mailbox, name) for name in (*SETTINGS, "provider")}
+    place |= {name: stored[name] for name in _OF_THE_MAILBOX}
+    if _may_be_told(mailbox, known.name):
+        place |= {name: value for name, value in stored.items() if not name.endswith("_username")}
+    if Credential.objects.filter(mailbox=mailbox, identity=who.key).exclude(identity="").exists():
+        place |= {name: value for name, value in stored.items() if name.endswith("_username")}
+    return place
 
 
-def _is_at(mailbox: Mailbox, provider: str) -> bool:
-    preset = by_id(mailbox.provider)
-    return preset is not None and preset.family == provider
+def _preset_of(address: str, known: Registration) -> str:
+    preset = by_address(address)
+    return preset.id if preset is not None and preset.family == known.name else _PRESETS[known.name]
+
+
+def _may_be_told(mailbox: Mailbox, provider: str) -> bool:
+    """True where every server that is wanted may be told an access token of this registration."""
+    hosts = OAuthClient.objects.values_list("mail_hosts", flat=True).get(name=provider).split()
+    wanted = ((mailbox.wants_smtp, mailbox.smtp_host), (mailbox.wants_imap, mailbox.imap_host))
+    return all(is_among(host, hosts) for is_wanted, host in wanted if is_wanted)
 
 
 def preset_place(provider: str) -> dict[str, Any]:

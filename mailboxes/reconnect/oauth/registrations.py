@@ -23,6 +23,7 @@ class Registration:
     beside: tuple[str, ...]
     extra: tuple[tuple[str, str], ...]
     permission: str
+    mail_hosts: tuple[str, ...]
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -47,6 +48,7 @@ _REGISTRATIONS = {
         beside=("openid", "email"),
         extra=(("access_type", "offline"), ("prompt", "consent"), ("include_granted_scopes", "false")),
         permission="Read, compose, send, and permanently delete all your email from Gmail",
+        mail_hosts=("smtp.gmail.com", "imap.gmail.com"),
     ),
     MICROSOFT: Registration(
         name=MICROSOFT,
@@ -62,6 +64,7 @@ _REGISTRATIONS = {
         beside=("offline_access", "openid", "email", "profile"),
         extra=(("prompt", "consent"),),
         permission="Read and write access to your mail (IMAP) and send mail (SMTP)",
+        mail_hosts=("smtp.office365.com", "smtp-mail.outlook.com", "outlook.office365.com"),
     ),
 }
 
