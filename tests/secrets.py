@@ -7,8 +7,10 @@ import logging
 from collections.abc import Callable
 
 from django.apps import apps
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+from django_q.models import OrmQ
 
 MARK = "PmSecretXyz"
 
@@ -39,7 +41,13 @@ def leaks_in_database() -> list[str]:
             for row in cursor.fetchall():
                 text = "\n".join(_text(value) for value in row)
                 found += [f"{model._meta.db_table}: {leak}" for leak in leaks(text)]
-    return found
+    return found + leaks(_packed())
+
+
+def _packed() -> str:
+    """What stands packed in its row: sessions, and the arguments of queued tasks."""
+    sessions = [str(session.get_decoded()) for session in Session.objects.all()]
+    return "\n".join([*sessions, *(str(row.task()) for row in OrmQ.objects.all())])
 
 
 def _text(value: object) -> str:

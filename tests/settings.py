@@ -2,10 +2,15 @@
 
 import os
 import tempfile
+import zlib
 
 os.environ.setdefault("SECRET_KEY", "tests-only-secret-key-not-used-elsewhere-0123456789")
 os.environ.setdefault("FERNET_KEYS", "tests-only-fernet-key-one")
-os.environ.setdefault("POSTMEND_DATA_DIR", os.path.join(tempfile.gettempdir(), f"postmend-tests-{os.getuid()}"))
+# A folder for each checkout: two runs at once would take each other's database away.
+os.environ.setdefault(
+    "POSTMEND_DATA_DIR",
+    os.path.join(tempfile.gettempdir(), f"postmend-tests-{os.getuid()}-{zlib.crc32(__file__.encode())}"),
+)
 
 from config.settings import *  # noqa: F403
 from config.settings import DATA_DIR, DATABASES, MIDDLEWARE

@@ -24,7 +24,7 @@ def context(request: HttpRequest, page: dict[str, Any]) -> dict[str, Any]:
         return page
     now = timezone.now()
     listed = reverse("admin:mailboxes_mailbox_changelist")
-    counts = dict(Mailbox.objects.order_by().values_list("status").annotate(Count("id")))
+    counts = dict(Mailbox.objects.present().order_by().values_list("status").annotate(Count("id")))
     return page | {
         "title": "Overview",
         "reconnect_count": Mailbox.objects.needing_reconnect().count(),

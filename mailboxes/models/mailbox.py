@@ -41,6 +41,10 @@ class MailboxQuerySet(models.QuerySet["Mailbox"]):
         """All but the removed ones."""
         return self.filter(removed_at__isnull=True)
 
+    def of_address(self, address: str) -> MailboxQuerySet:
+        """Those of this address, however it is spelled; by the index of the constraint."""
+        return self.annotate(lower_address=Lower("address")).filter(lower_address=address.lower())
+
     def working(self) -> MailboxQuerySet:
         """Connected, and no person holds them. A removed mailbox is never connected."""
         return self.filter(status=Status.CONNECTED, held_since__isnull=True)
@@ -141,7 +145,11 @@ class Mailbox(models.Model):
             ("remove_mailbox", "Can remove mailboxes"),
         ]
         constraints = [
-            models.UniqueConstraint(Lower("address"), "workspace", name="mailbox_once_per_workspace"),
+            models.UniqueConstraint(
+                Lower("address"), "workspace", name="mailbox_once_per_workspace",
+                violation_error_message="The workspace has this address already. A removed one comes back with its "
+                "history when it is connected again on the customer's pages.",
+            ),
             models.CheckConstraint(
                 condition=Q(wants_smtp=True) | Q(wants_imap=True), name="mailbox_wants_a_leg",
                 violation_error_message="A mailbox must send, read, or both.",

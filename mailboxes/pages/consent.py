@@ -104,4 +104,4 @@ def _still_mine(request: HttpRequest, flow: Flow) -> tuple[Workspace, Mailbox | 
 
 def _known(workspace: Workspace, address: str) -> Mailbox | None:
     """The mailbox of this address, if there is one: its pinned identity holds whatever the button said."""
-    return Mailbox.objects.present().filter(workspace=workspace, address__iexact=address).first()
+    return Mailbox.objects.present().of_address(address).filter(workspace=workspace).first()

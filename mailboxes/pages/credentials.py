@@ -50,7 +50,7 @@ def connect(request: HttpRequest) -> HttpResponse:
     fault = address_fault(address) if address else ""
     if not address or fault:
         return render(request, "pages/connect.html", {"workspace": workspace, "address": address, "fault": fault})
-    known = Mailbox.objects.present().filter(workspace=workspace, address__iexact=address).first()
+    known = Mailbox.objects.present().of_address(address).filter(workspace=workspace).first()
     if known is not None:
         return redirect("mailbox", known.pk)
     if request.method == "POST":

@@ -104,5 +104,5 @@ def _mailbox(trial: Trial) -> Mailbox:
     one."""
     if trial.mailbox_id is not None:
         return Mailbox.objects.get(pk=trial.mailbox_id)
-    known = Mailbox.objects.filter(workspace_id=trial.workspace_id, address__iexact=trial.address).first()
+    known = Mailbox.objects.of_address(trial.address).filter(workspace_id=trial.workspace_id).first()
     return known or Mailbox(workspace_id=trial.workspace_id, address=trial.address)

@@ -10,13 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from mailboxes.health.due import check_due, check_mailboxes
-from mailboxes.health.evidence import Evidence
 from mailboxes.health.record import record
 from mailboxes.models import (
     AskedCheck,
     AuditEntry,
     Mailbox,
-    Workspace,
 )
 from mailboxes.reconnect import administrator
 from mailboxes.sandbox.faults import NO_FAULT, faults
@@ -31,34 +29,13 @@ from tests.make import (
     Clock,
     evidence,
     make_mailbox,
-    make_member,
     make_outgoing,
     make_sandbox_mailbox,
     make_workspace,
 )
+from tests.pages.customers import broken, customer, text
 
 pytestmark = pytest.mark.django_db
-
-
-def customer(workspace: Workspace) -> Client:
-    client = Client()
-    client.force_login(make_member(workspace))
-    return client
-
-
-def text(response: Any) -> str:
-    assert response.status_code == 200
-    return str(response.content.decode())
-
-
-def broken(workspace: Workspace | None = None, **values: Any) -> Mailbox:
-    mailbox = make_mailbox(workspace=workspace, **values)
-    record([evidence(mailbox, Leg.SMTP, REFUSED), evidence(mailbox, Leg.IMAP, IMAP_REFUSED)], now=START)
-    return Mailbox.objects.get(pk=mailbox.pk)
-
-
-def works(*mailboxes: Mailbox) -> list[Evidence]:
-    return [evidence(mailbox, leg) for mailbox in mailboxes for leg in (Leg.SMTP, Leg.IMAP)]
 
 
 def tenant_off(**values: Any) -> Mailbox:

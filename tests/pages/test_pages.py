@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -20,7 +19,6 @@ from mailboxes.models import (
     Membership,
     ReconnectRequest,
     StatusChange,
-    Workspace,
 )
 from mailboxes.pages.help import CAUSES
 from mailboxes.providers.presets import names
@@ -36,30 +34,13 @@ from tests.make import (
     Clock,
     evidence,
     make_mailbox,
-    make_member,
     make_workspace,
     register,
     secret,
 )
+from tests.pages.customers import broken, customer, text
 
 pytestmark = pytest.mark.django_db
-
-
-def customer(workspace: Workspace) -> Client:
-    client = Client()
-    client.force_login(make_member(workspace))
-    return client
-
-
-def text(response: Any) -> str:
-    assert response.status_code == 200
-    return str(response.content.decode())
-
-
-def broken(workspace: Workspace | None = None, **values: Any) -> Mailbox:
-    mailbox = make_mailbox(workspace=workspace, **values)
-    record([evidence(mailbox, Leg.SMTP, REFUSED), evidence(mailbox, Leg.IMAP, IMAP_REFUSED)], now=START)
-    return Mailbox.objects.get(pk=mailbox.pk)
 
 
 def works(*mailboxes: Mailbox) -> list[Evidence]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from django.test import Client
 
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.record import record
@@ -15,7 +12,6 @@ from mailboxes.models import (
     Credential,
     Failure,
     Mailbox,
-    Workspace,
 )
 from mailboxes.reconnect import removal
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
@@ -25,8 +21,6 @@ from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.values import Leg
 from tests.make import (
-    IMAP_REFUSED,
-    REFUSED,
     START,
     Clock,
     evidence,
@@ -37,25 +31,9 @@ from tests.make import (
     place_of,
     register,
 )
+from tests.pages.customers import broken, customer, text
 
 pytestmark = pytest.mark.django_db
-
-
-def customer(workspace: Workspace) -> Client:
-    client = Client()
-    client.force_login(make_member(workspace))
-    return client
-
-
-def text(response: Any) -> str:
-    assert response.status_code == 200
-    return str(response.content.decode())
-
-
-def broken(workspace: Workspace | None = None, **values: Any) -> Mailbox:
-    mailbox = make_mailbox(workspace=workspace, **values)
-    record([evidence(mailbox, Leg.SMTP, REFUSED), evidence(mailbox, Leg.IMAP, IMAP_REFUSED)], now=START)
-    return Mailbox.objects.get(pk=mailbox.pk)
 
 
 def works(*mailboxes: Mailbox) -> list[Evidence]:

@@ -65,12 +65,12 @@ def _due() -> Iterator[tuple[list[int], Source]]:
 
 
 def _everything() -> list[int]:
-    return list(Mailbox.objects.order_by("id").values_list("id", flat=True))
+    return list(Mailbox.objects.present().order_by("id").values_list("id", flat=True))
 
 
 def _by_address(addresses: Sequence[str]) -> list[int]:
     wanted = {address.lower() for address in addresses}
-    lower = Mailbox.objects.annotate(lower=Lower("address"))
+    lower = Mailbox.objects.present().annotate(lower=Lower("address"))
     found = list(lower.filter(lower__in=wanted).values_list("id", "address"))
     missing = wanted - {address.lower() for _id, address in found}
     if missing:
