@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
@@ -43,6 +42,10 @@ def look(request: pytest.FixtureRequest, browser: Any, live_server: Any) -> Call
     """Open a page, and see that it fits, says nothing to the console, and that axe finds nothing serious."""
     width, height = WIDTHS[request.param]
 
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe is not installed (requirements-browser.txt)"
+    ).Axe()
+
     def look_at(place: str, user: User | None = None) -> None:
         context = browser.new_context(viewport={"width": width, "height": height})
         request.addfinalizer(context.close)
@@ -58,7 +61,7 @@ def look(request: pytest.FixtureRequest, browser: Any, live_server: Any) -> Call
         page.wait_for_load_state("load")
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, f"{place} scrolls"
         assert [error for error in errors if "Failed to load resource" not in error] == [], place
-        found = Axe().run(page).response["violations"]
+        found = axe.run(page).response["violations"]
         serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
         assert serious == [], place
 
