@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -66,8 +67,10 @@ def test_u6_recovery_answers_alike_and_its_link_works_once() -> None:
     known = Client().post("/recover/", {"email": member.username}, follow=True)
     User.objects.filter(pk=member.pk).update(email=member.username)
     assert said(known) == said(Client().post("/recover/", {"email": "nobody@nowhere.test"}, follow=True))
-    Client().post("/recover/", {"email": member.username})
-    (message,) = mail.outbox
+    cache.clear()
+    for _ in range(3):
+        Client().post("/recover/", {"email": member.username})
+    (message,) = mail.outbox  # and not three
     link = re.search(r"http://testserver(\S+)", str(message.body))
     assert link is not None
     client = Client()
