@@ -59,7 +59,7 @@ class Recover(views.PasswordResetView):
     def form_valid(self, form: Any) -> HttpResponse:
         """One mail to an address in five minutes, from each web process: nobody's inbox is filled by us."""
         key = hashlib.sha256(form.cleaned_data["email"].lower().encode()).hexdigest()
-        if cache.add(f"recover {key}", True, RECOVER_EVERY_S):
+        if cache.add(f"recover-{key}", True, RECOVER_EVERY_S):
             return super().form_valid(form)
         return redirect(self.success_url)
 
