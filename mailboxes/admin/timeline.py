@@ -13,7 +13,7 @@ from itertools import groupby
 
 from django.db.models import QuerySet
 
-from mailboxes.models import AskedCheck, AuditEntry, CheckDay, Failure, Mailbox, StatusChange
+from mailboxes.models import AskedCheck, AuditEntry, CheckDay, Failure, Mailbox, StatusChange, Trial
 from mailboxes.wire.values import Leg
 from mailboxes.wording import cause_words, status_label
 
@@ -46,11 +46,12 @@ class Day:
 
 
 def days(mailbox: Mailbox, before: datetime, rows: int = ROWS) -> tuple[list[Day], datetime | None]:
-    """The newest events before that time, by day, and where older ones begin (None for no more). Five queries."""
+    """The newest events before that time, by day, and where older ones begin (None for no more). Six queries."""
     parts = [
         [_changed(row) for row in mailbox.status_changes.filter(at__lt=before)[: rows + 1]],
         [_failed(row) for row in mailbox.failures.filter(at__lt=before)[: rows + 1]],
         [_asked(row) for row in _asked_rows(mailbox, before)[: rows + 1]],
+        [_tried(row) for row in _trial_rows(mailbox, before)[: rows + 1]],
         [_did(row) for row in mailbox.audit_entries.filter(at__lt=before).select_related("actor")[: rows + 1]],
     ]
     found = list(merge(*parts, key=lambda event: event.at, reverse=True))
@@ -94,6 +95,10 @@ def _asked_rows(mailbox: Mailbox, before: datetime) -> QuerySet[AskedCheck]:
     return mailbox.asked_checks.filter(done_at__lt=before).select_related("asked_by").order_by("-done_at")
 
 
+def _trial_rows(mailbox: Mailbox, before: datetime) -> QuerySet[Trial]:
+    return mailbox.trials.filter(done_at__lt=before).select_related("asked_by").order_by("-done_at")
+
+
 def _changed(row: StatusChange) -> Event:
     before, after = status_label(row.from_status), status_label(row.to_status)
     title = f"{before} → {after}" if before != after else f"{after}: {row.to_reason.replace('_', ' ') or 'no pause'}"
@@ -114,6 +119,15 @@ def _asked(row: AskedCheck) -> Event:
     ]
     who = f"asked for by {row.asked_by}" if row.asked_by else ""
     return Event(row.done_at, "grey", "Checked: " + (", ".join(legs) or "not possible"), _join(who, row.note))
+
+
+def _tried(row: Trial) -> Event:
+    assert row.done_at is not None
+    cause = f": {cause_words(row.category).lower()}" if row.category else ""
+    kept = "stored" if row.kept_at else "not stored"
+    who = f"by {row.asked_by}" if row.asked_by else ""
+    title = f"Test of new credentials {row.verdict}{cause}"
+    return Event(row.done_at, "green" if row.kept_at else "grey", title, _join(kept, who, row.note), row.text)
 
 
 def _did(row: AuditEntry) -> Event:

@@ -13,6 +13,7 @@ from mailboxes.models import Membership, Workspace
 class MembershipInline(TabularInline[Membership, Workspace]):
     model = Membership
     extra = 0
+    fields = ("user", "role")
     autocomplete_fields = ("user",)
 
 

@@ -17,7 +17,7 @@ from mailboxes.admin import timeline
 from mailboxes.admin.picture import Band, Change, Picture, draw
 from mailboxes.health import holds
 from mailboxes.health.record import record
-from mailboxes.models import Mailbox
+from mailboxes.models import Mailbox, Trial
 from mailboxes.wire.values import Leg
 from tests.admin.test_mailbox_admin import page, text
 from tests.make import IMAP_REFUSED, REFUSED, START, TIMED_OUT, evidence, make_mailbox
@@ -194,3 +194,14 @@ def test_a4_a_long_history_costs_the_same_queries_as_a_short_one(support: User, 
             then: datetime = timezone.now() - timedelta(minutes=minute)
             record([evidence(mailbox, Leg.SMTP, REFUSED, at=then)], now=then)
     assert counts[0] == counts[1]
+
+
+@pytest.mark.django_db
+def test_a4_a_test_of_new_credentials_stands_in_the_timeline(support: User, support_client: Client) -> None:
+    mailbox = make_mailbox()
+    Trial.objects.create(
+        workspace=mailbox.workspace, mailbox=mailbox, address=mailbox.address, kind="password", asked_by=support,
+        asked_at=START, done_at=START, verdict="refused", category="auth_failed", text="535 no",
+    )  # fmt: skip
+    shown = text(support_client, page(mailbox))
+    assert "Test of new credentials refused: wrong password or login" in shown and "not stored, by sue" in shown
