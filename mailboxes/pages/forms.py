@@ -36,6 +36,10 @@ def _text(label: str, help_text: str = "", longest: int = 254, choices: str = ""
     return forms.CharField(label=label, required=False, max_length=longest, widget=widget, help_text=help_text)
 
 
+def _port(label: str, usual: int, help_text: str) -> forms.IntegerField:
+    return forms.IntegerField(label=label, initial=usual, min_value=1, max_value=65535, help_text=help_text)
+
+
 class CredentialsForm(forms.Form):
     """Settings and secrets of one mailbox. `reviewed` holds the warnings that the person has seen and passes over."""
 
@@ -43,12 +47,12 @@ class CredentialsForm(forms.Form):
     same_login = forms.BooleanField(label="Same login for sending and reading", required=False, initial=True)
     wants_smtp = forms.BooleanField(label="Send mail (SMTP)", required=False, initial=True)
     smtp_host = _text("SMTP server", longest=253)
-    smtp_port = forms.IntegerField(label="SMTP port", initial=465, min_value=1, max_value=65535)
+    smtp_port = _port("SMTP port", 465, "465 with SSL/TLS; if that does not answer, 587 with STARTTLS.")
     smtp_security = forms.ChoiceField(label="SMTP security", choices=SECURITY_CHOICES, required=False)
     smtp_username = _text("SMTP user name", "Empty: the address.")
     wants_imap = forms.BooleanField(label="Read replies (IMAP)", required=False, initial=True)
     imap_host = _text("IMAP server", longest=253)
-    imap_port = forms.IntegerField(label="IMAP port", initial=993, min_value=1, max_value=65535)
+    imap_port = _port("IMAP port", 993, "993 with SSL/TLS; if that does not answer, 143 with STARTTLS.")
     imap_security = forms.ChoiceField(label="IMAP security", choices=SECURITY_CHOICES, required=False)
     imap_username = _text("IMAP user name", "Empty: the same as for sending.")
     imap_password = _secret("IMAP password", "Only where it is another one.")

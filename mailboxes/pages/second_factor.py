@@ -53,7 +53,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         wrong = True
     context = {"device": device, "wrong": wrong, "next": _next(request)}
     if not device.confirmed:
-        context["picture"] = segno.make(device.setup_url, micro=False).svg_data_uri(scale=5, border=2)
+        context["picture"] = segno.make(device.setup_url, micro=False).svg_data_uri(scale=5, border=2, light="white")
         context["key"] = device.setup_url.partition("secret=")[2].partition("&")[0]
     return render(request, "pages/second_factor.html", context, status=403 if wrong else 200)
 
