@@ -96,6 +96,9 @@ def _begun(trial: Trial, outgoing: Outgoing) -> _Run | None:
         return None
     legs = [replace(whole, imap=None)] if whole.smtp else []
     legs += [replace(whole, smtp=None)] if whole.imap else []
+    if not legs:
+        _give_up(trial, outgoing.clock(), OURS)
+        return None
     return _Run(trial, trial.candidate, outgoing.clock(), legs)
 
 

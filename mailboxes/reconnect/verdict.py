@@ -30,6 +30,11 @@ class Finding:
         return step is not None and step.stage is Stage.READ and step.code == "NOT_ARRIVED"
 
     @property
+    def arrived(self) -> bool:
+        """True where the test message was found."""
+        return any(step.stage is Stage.READ and step.ok for step in self.report.steps)
+
+    @property
     def works(self) -> bool:
         """True where this leg stands in nobody's way."""
         return self.report.ok or self.is_late
@@ -60,7 +65,7 @@ def judge(findings: Sequence[Finding], *, one_secret: bool, must_arrive: bool = 
     where the arrival alone shows that the account is the mailbox's (FACTS A45)."""
     failing = [finding for finding in findings if not finding.works]
     late = next((finding for finding in findings if finding.is_late), None)
-    if not failing and late is not None and must_arrive:
+    if not failing and must_arrive and not any(finding.arrived for finding in findings):
         return Judged(Verdict.UNSURE, late, ELSEWHERE)
     if not failing:
         return Judged(Verdict.PASSED, note=LATE if late is not None else "")
