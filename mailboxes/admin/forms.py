@@ -12,7 +12,7 @@ from mailboxes.health.outgoing import from_settings
 from mailboxes.models import Mailbox
 from mailboxes.providers.discovery import Found, Origin, discover
 from mailboxes.providers.presets import by_address, by_id, names
-from mailboxes.reconnect.settings import SETTINGS
+from mailboxes.reconnect.settings import SETTINGS, server_settings
 
 SECRETS = ("new_password", "new_imap_password")
 _TEXTS = ("smtp_username", "imap_username", "imap_folder", "new_password", "new_imap_password")
@@ -87,11 +87,7 @@ class MailboxForm(forms.ModelForm[Mailbox]):
                 values["wants_imap"] = False
         for leg, place in (("smtp", found.smtp), ("imap", found.imap)):
             if place is not None and not values.get(f"{leg}_host"):
-                values |= {
-                    f"{leg}_host": place.host,
-                    f"{leg}_port": place.port,
-                    f"{leg}_security": place.security.value,
-                }
+                values |= server_settings(leg, place)
         self.cleaned_data.update(values)
 
     def _asks_for_hosts(self, values: dict[str, Any]) -> bool:

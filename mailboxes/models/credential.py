@@ -42,7 +42,8 @@ class OAuthClient(models.Model):
     def clean(self) -> None:
         """Tokens and secrets go over TLS alone. Raises ValidationError naming the field."""
         urls = ("token_url", "identity_url", "revoke_url")
-        bad = {name: "Must begin with https://." for name in urls if getattr(self, name).startswith("http://")}
+        given = {name: getattr(self, name) for name in urls if getattr(self, name)}
+        bad = {name: "Must begin with https://." for name, url in given.items() if not url.startswith("https://")}
         if bad:
             raise ValidationError(bad)
 

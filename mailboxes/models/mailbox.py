@@ -13,7 +13,7 @@ from django.utils import timezone
 from mailboxes.diagnosis.categories import Actor, Category
 from mailboxes.models.workspace import Workspace
 from mailboxes.states import RECONNECT_REASONS, PauseReason, Status
-from mailboxes.wire.values import Leg, Security
+from mailboxes.wire.values import Security
 
 STATUS_LABELS = {
     Status.UNVERIFIED: "Not verified",
@@ -168,12 +168,6 @@ class Mailbox(models.Model):
 
     def __str__(self) -> str:
         return self.address
-
-    @property
-    def wanted_mail_legs(self) -> tuple[Leg, ...]:
-        """The mail legs that are wanted; the OAuth leg follows from the credential."""
-        wanted = ((Leg.SMTP, self.wants_smtp), (Leg.IMAP, self.wants_imap))
-        return tuple(leg for leg, is_wanted in wanted if is_wanted)
 
     @property
     def badge(self) -> str:

@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from mailboxes import members as membership
-from mailboxes.models import Invitation, Membership
+from mailboxes.models import Invitation, Membership, Workspace
 from mailboxes.pages.access import current_workspace, owner_only, person, private
 
 RECOVER_EVERY_S = 300
@@ -103,7 +103,7 @@ def members(request: HttpRequest) -> HttpResponse:
     form = InviteForm(request.POST or None)
     if request.method == "POST":
         owner_only(request, workspace)
-        if form.is_valid() and _invited(request, form):
+        if form.is_valid() and _invited(request, workspace, form):
             messages.success(request, f"The invitation is on its way to {form.cleaned_data['email']}.")
             return redirect("members")
     open_now = Invitation.objects.filter(workspace=workspace, accepted_at__isnull=True, expires_at__gt=now)
@@ -120,9 +120,9 @@ def members(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/members.html", context)
 
 
-def _invited(request: HttpRequest, form: InviteForm) -> bool:
+def _invited(request: HttpRequest, workspace: Workspace, form: InviteForm) -> bool:
     """Invite by mail alone: who reads the link shows that the address is theirs. False where too many are open."""
-    workspace, values = current_workspace(request), form.cleaned_data
+    values = form.cleaned_data
     try:
         invitation, token = membership.invite(
             workspace, values["email"], role=values["role"], acting_user=person(request), now=timezone.now()

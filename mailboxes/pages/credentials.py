@@ -22,6 +22,7 @@ from mailboxes.providers.discovery import Found, Origin, discover
 from mailboxes.providers.presets import by_id
 from mailboxes.reconnect.limits import LOOKUPS, Limited
 from mailboxes.reconnect.oauth.registrations import for_family, registration
+from mailboxes.reconnect.settings import server_settings
 from mailboxes.reconnect.trials import Wish, begin
 from mailboxes.wording import advice_for
 
@@ -75,8 +76,7 @@ def place_of(found: Found) -> dict[str, Any]:
         send_only = found.preset is not None and found.preset.send_only
         place[f"wants_{leg}"] = leg == "smtp" or not send_only
         if endpoint is not None:
-            place |= {f"{leg}_host": endpoint.host, f"{leg}_port": endpoint.port}
-            place |= {f"{leg}_security": endpoint.security.value, f"{leg}_username": username}
+            place |= server_settings(leg, endpoint) | {f"{leg}_username": username}
     return place
 
 
@@ -139,7 +139,6 @@ def _form_page(
         "nothing_found": found is not None and found.origin is Origin.NOTHING,
         "sign_in": _sign_in(form, mailbox),
         "other_sign_ins": [known for name in ("google", "microsoft") if (known := for_family(name))],
-        "advice": advice_for(mailbox, oauth=False) if mailbox else None,
         "as_staff": acts_as_staff(request, workspace),
         "open_servers": _servers_open(form, mailbox),
         "folders": _folders(workspace, form.address),

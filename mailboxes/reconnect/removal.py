@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.renewed import start_over
@@ -41,9 +40,9 @@ def remove(mailbox: Mailbox, *, acting_user: AbstractBaseUser, now: datetime) ->
     AuditEntry.objects.create(actor_id=acting_user.pk, action="mailbox removed", mailbox=mailbox, at=now)
 
 
-def waiting(now: datetime | None = None) -> QuerySet[Credential]:
+def waiting(now: datetime) -> QuerySet[Credential]:
     """Grants of removed mailboxes that are to be given back."""
-    return Credential.objects.filter(revoke_at__lte=now or timezone.now())
+    return Credential.objects.filter(revoke_at__lte=now)
 
 
 def revoke_waiting(outgoing: Outgoing) -> int:

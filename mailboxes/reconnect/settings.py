@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -12,11 +13,19 @@ from django.db.models import F
 from mailboxes.health.renewed import start_over
 from mailboxes.models import AuditEntry, CheckState, Credential, Mailbox
 from mailboxes.reconnect.credentials import NewCredential, replace
+from mailboxes.wire.values import Endpoint
 
 SETTINGS = (
     "wants_smtp", "smtp_host", "smtp_port", "smtp_security", "smtp_username",
     "wants_imap", "imap_host", "imap_port", "imap_security", "imap_username", "imap_folder",
 )  # fmt: skip
+
+
+def server_settings(leg: str, place: Endpoint) -> dict[str, Any]:
+    """A leg's server as settings; `health.targets.endpoint` reads them back."""
+    return {f"{leg}_host": place.host, f"{leg}_port": place.port, f"{leg}_security": place.security.value}
+
+
 # What may change without another login being tried.
 BESIDE_THE_LOGIN = frozenset({"workspace", "provider"})
 

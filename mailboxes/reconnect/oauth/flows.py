@@ -23,7 +23,7 @@ from mailboxes.reconnect.oauth import backends, identity, refusals
 from mailboxes.reconnect.oauth.identity import SignInAs
 from mailboxes.reconnect.oauth.refusals import Refused, Why
 from mailboxes.reconnect.oauth.registrations import Registration, registration
-from mailboxes.reconnect.settings import SETTINGS
+from mailboxes.reconnect.settings import SETTINGS, server_settings
 from mailboxes.reconnect.trials import Wish, begin
 from mailboxes.wire.values import is_among
 
@@ -202,6 +202,5 @@ def preset_place(provider: str) -> dict[str, Any]:
     for leg, endpoint in (("smtp", preset.smtp), ("imap", preset.imap)):
         place[f"wants_{leg}"] = endpoint is not None
         if endpoint is not None:
-            place |= {f"{leg}_host": endpoint.host, f"{leg}_port": endpoint.port}
-            place[f"{leg}_security"] = endpoint.security.value
+            place |= server_settings(leg, endpoint)
     return place
