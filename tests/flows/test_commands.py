@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -23,6 +22,7 @@ from mailboxes.health.due import check_due
 from mailboxes.models import Heartbeat, StaffAlarm
 from mailboxes.sandbox.faults import faults
 from mailboxes.sandbox.server import Sandbox
+from tests.flows.test_demo_live import free_port
 from tests.make import Clock, make_mailbox, make_outgoing, make_sandbox_mailbox, register
 from tests.secrets import leaks
 
@@ -224,10 +224,7 @@ def test_doctor_warns_before_a_client_secret_ends(
 
 @pytest.mark.xdist_group("demo-mend")
 def test_r4_every_way_back_to_work_clears_its_badge_by_itself(tmp_path: Path) -> None:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    done = run("demo", "--mend", "--json", "--port", str(port), within_s=500, POSTMEND_DATA_DIR=str(tmp_path))
+    done = run("demo", "--mend", "--json", "--port", str(free_port()), within_s=500, POSTMEND_DATA_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr[-2000:]
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert len(rows) == 3 and all(row["seconds"] is not None for row in rows)
