@@ -6,7 +6,7 @@ Values come from the environment or `.env`; `NAME_FILE` reads a secret from a fi
 from __future__ import annotations
 
 import ipaddress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import django_stubs_ext
@@ -158,6 +158,11 @@ MAIL_ALLOWED_PORTS = frozenset(int(port) for port in env.list("MAIL_ALLOWED_PORT
 MAIL_CA_FILE = env.str("MAIL_CA_FILE", default="")
 DIAGNOSIS_RULES_FILE = env.str("DIAGNOSIS_RULES_FILE", default="")
 DISCONNECTED_AFTER_HOURS = env.float("DISCONNECTED_AFTER_HOURS", default=24.0)
+# What the upper apps do with mail, the most urgent first (`mailboxes.inbox.plugs`).
+MAIL_APPS = ["campaigns.mail", "warmup.mail"]
+# How fast waiting and calendars pass for sending: 1 in earnest; the demo is in a hurry (`mailboxes.outbox.tempo`).
+MAIL_SPEED = env.float("MAIL_SPEED", default=1.0)
+MAIL_SPEED_FROM = datetime.fromisoformat(env.str("MAIL_SPEED_FROM", default="2026-01-01T00:00:00+00:00"))
 KEEP_FAILURES_DAYS = env.float("KEEP_FAILURES_DAYS", default=30.0)
 KEEP_CHANGES_DAYS = env.float("KEEP_CHANGES_DAYS", default=400.0)
 KEEP_ROLLUPS_DAYS = env.float("KEEP_ROLLUPS_DAYS", default=60.0)

@@ -66,7 +66,7 @@ def check_asked(limit: int, outgoing: Outgoing) -> int:
     """Run one batch of asked checks and keep their results. Returns how many were claimed."""
     claimed = claim(limit, outgoing.clock())
 
-    def finish(checked: Sequence[Checked], now: datetime) -> None:
+    def finish(checked: Sequence[Checked[None]], now: datetime) -> None:
         _keep([(claimed[one.subject.mailbox_id], one) for one in checked], now)
 
     if claimed:
@@ -75,7 +75,7 @@ def check_asked(limit: int, outgoing: Outgoing) -> int:
     return len(claimed)
 
 
-def _keep(rows: Sequence[tuple[int, Checked]], now: datetime) -> None:
+def _keep(rows: Sequence[tuple[int, Checked[None]]], now: datetime) -> None:
     statuses = dict(
         Mailbox.objects.filter(id__in=[one.subject.mailbox_id for _row, one in rows]).values_list("id", "status")
     )

@@ -5,20 +5,26 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
 from django.db import DataError, OperationalError, transaction
 
 from mailboxes.health import domains
-from mailboxes.health.check import Checked, MessageMaker, Supply, check_subjects, no_message
+from mailboxes.health.check import Checked, MessageMaker, Supply, Work, checking, no_message, work_at
+from mailboxes.health.evidence import Evidence
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.record import record
 from mailboxes.health.targets import Subject, load
 from mailboxes.models import CheckState
 from mailboxes.states import Source
+from mailboxes.wire.gate import Gate
 
 logger = logging.getLogger(__name__)
-Finish = Callable[[Sequence[Checked], datetime], None]
+FoundT = TypeVar("FoundT")
+Finish = Callable[[Sequence[Checked[FoundT]], datetime], None]
+EvidenceOf = Callable[[Checked[FoundT]], Sequence[Evidence]]
 
 LEASE = timedelta(minutes=3)
 TRIES = 3
@@ -49,7 +55,9 @@ def check_due(limit: int, outgoing: Outgoing, take_for_s: float = 0) -> int:
         claimed += len(ids)
         return load(ids, outgoing.clock()) if ids else []
 
-    for _checked in _check(supply, Source.CHECK, outgoing, take_for_s=take_for_s):
+    for _checked in work_and_record(
+        supply, _check_of(Source.CHECK), outgoing, checking(outgoing), take_for_s=take_for_s
+    ):
         pass  # recorded; nothing of it is kept here
     return claimed
 
@@ -60,75 +68,80 @@ def check_mailboxes(
     outgoing: Outgoing,
     *,
     message: MessageMaker = no_message,
-    finish: Finish | None = None,
-) -> list[Checked]:
+    finish: Finish[None] | None = None,
+) -> list[Checked[None]]:
     """Check these mailboxes and record what is seen.
 
     `finish` runs in the transaction of the record, for those who keep a result of their own.
     """
     subjects = load(mailbox_ids, outgoing.clock())
-    return list(_check(lambda: subjects, source, outgoing, message=message, finish=finish))
+    work = checking(outgoing, message)
+    return list(work_and_record(lambda: subjects, _check_of(source), outgoing, work, finish=finish))
 
 
-def _check(
+def _check_of(source: Source) -> EvidenceOf[None]:
+    return lambda checked: checked.evidence(source)
+
+
+def work_and_record(
     supply: Supply,
-    source: Source,
+    evidence: EvidenceOf[FoundT],
     outgoing: Outgoing,
+    work: Work[FoundT],
     *,
-    message: MessageMaker = no_message,
-    finish: Finish | None = None,
+    finish: Finish[FoundT] | None = None,
     take_for_s: float = 0,
-) -> Iterator[Checked]:
-    """Each check, once it is recorded: every second or every 100, so that a killed worker loses little."""
+    gate: Gate | None = None,
+) -> Iterator[Checked[FoundT]]:
+    """Each piece of work, once its evidence is recorded: every second or every 100, so that a killed worker loses
+    little. `finish` runs in the transaction of the record."""
+    flush = _Flush(evidence, outgoing, finish)
     failing: set[str] = set()
-    waiting: list[Checked] = []
+    waiting: list[Checked[FoundT]] = []
     flushed_at = time.monotonic()
-    for checked in check_subjects(supply, outgoing, message, every_s=FLUSH_EVERY_S, take_for_s=take_for_s):
+    for checked in work_at(supply, outgoing, work, every_s=FLUSH_EVERY_S, take_for_s=take_for_s, gate=gate):
         waiting += [checked] if checked else []
         if len(waiting) >= FLUSH_AT or time.monotonic() - flushed_at >= FLUSH_EVERY_S:
-            _flush(waiting, source, outgoing, finish)
+            flush(waiting)
             failing |= {one.subject.address for one in waiting if not one.passed}
             yield from waiting
             waiting, flushed_at = [], time.monotonic()
-    _flush(waiting, source, outgoing, finish)
+    flush(waiting)
     failing |= {one.subject.address for one in waiting if not one.passed}
     yield from waiting
     domains.look_up(failing, outgoing.mail.resolver, outgoing.clock())
 
 
-def _flush(
-    checked: Sequence[Checked],
-    source: Source,
-    outgoing: Outgoing,
-    finish: Finish | None,
-) -> None:
-    for attempt in range(TRIES):
-        try:
-            _record(checked, source, outgoing, finish)
-        except OperationalError:  # a deadlock: the database chose us to begin again
-            if attempt == TRIES - 1:
-                raise
-        except DataError:
-            if len(checked) == 1:
-                logger.exception("what mailbox %s answered cannot be stored", checked[0].subject.mailbox_id)
+@dataclass(frozen=True)
+class _Flush(Generic[FoundT]):
+    """Writes what has come: evidence, and what its finish makes of it, in one transaction."""
+
+    evidence: EvidenceOf[FoundT]
+    outgoing: Outgoing
+    finish: Finish[FoundT] | None
+
+    def __call__(self, checked: Sequence[Checked[FoundT]]) -> None:
+        for attempt in range(TRIES):
+            try:
+                self._record(checked)
+            except OperationalError:  # a deadlock: the database chose us to begin again
+                if attempt == TRIES - 1:
+                    raise
+            except DataError:
+                if len(checked) == 1:
+                    logger.exception("what mailbox %s answered cannot be stored", checked[0].subject.mailbox_id)
+                    return
+                for one in checked:  # one answer that cannot be stored must not take the others with it
+                    self([one])
                 return
-            for one in checked:  # one answer that cannot be stored must not take the others with it
-                _flush([one], source, outgoing, finish)
-            return
-        else:
-            return
+            else:
+                return
 
-
-def _record(
-    checked: Sequence[Checked],
-    source: Source,
-    outgoing: Outgoing,
-    finish: Finish | None,
-) -> None:
-    if not checked:
-        return
-    now = outgoing.clock()
-    with transaction.atomic():
-        record([item for one in checked for item in one.evidence(source)], now=now)
-        if finish is not None:
-            finish(checked, now)
+    def _record(self, checked: Sequence[Checked[FoundT]]) -> None:
+        if not checked:
+            return
+        now = self.outgoing.clock()
+        with transaction.atomic():
+            record([item for one in checked for item in self.evidence(one)], now=now)
+            if self.finish is not None:
+                self.finish(checked, now)

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from mailboxes.models import AuditEntry, CheckState, Mailbox
+from mailboxes.models import AuditEntry, CheckState, InboxState, Mailbox
 
 
 @transaction.atomic
@@ -25,7 +25,8 @@ def hold(mailbox_ids: Iterable[int], *, reason: str, acting_user: AbstractBaseUs
 def release(mailbox_ids: Iterable[int], *, acting_user: AbstractBaseUser | None, now: datetime) -> int:
     """End a person's pause. Health decides alone again. Returns how many were held."""
     ids = _locked(mailbox_ids, held_since__isnull=False)
-    Mailbox.objects.filter(id__in=ids).update(held_since=None, held_by_id=None, hold_reason="")
+    Mailbox.objects.filter(id__in=ids).update(held_since=None, held_by_id=None, hold_reason="", released_at=now)
+    InboxState.objects.filter(mailbox_id__in=ids).update(next_read_at=now)
     _audit(ids, "resumed", "", acting_user.pk if acting_user else None, now)
     return len(ids)
 

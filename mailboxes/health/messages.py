@@ -9,10 +9,10 @@ from email.utils import format_datetime
 from django.utils import timezone
 
 from mailboxes.health.targets import Subject
-from mailboxes.wire.values import SelfMessage
+from mailboxes.wire.values import Letter
 
 
-def to_itself(subject: Subject) -> SelfMessage:
+def to_itself(subject: Subject) -> Letter:
     """A short, plain message from the mailbox to the mailbox, to be found again by its Message-ID."""
     domain = subject.address.rpartition("@")[2]
     message = EmailMessage()
@@ -22,4 +22,4 @@ def to_itself(subject: Subject) -> SelfMessage:
     message["Message-ID"] = message_id = f"<{uuid.uuid4()}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content("This mailbox was tested by sending a message to itself. It may be deleted.\n")
-    return SelfMessage(subject.address, subject.address, message_id, message.as_bytes())
+    return Letter(subject.address, subject.address, message_id, message.as_bytes())

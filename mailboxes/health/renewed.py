@@ -8,7 +8,7 @@ from mailboxes.health import tenants
 from mailboxes.health.policy import Standing
 from mailboxes.health.snapshots import load
 from mailboxes.health.transition import Move, apply_moves
-from mailboxes.models import CheckState
+from mailboxes.models import CheckState, InboxState, Pace
 from mailboxes.states import Source, Status
 
 
@@ -19,6 +19,8 @@ class Busy(Exception):
 def start_over(mailbox_id: int, *, now: datetime) -> None:
     """Inside the caller's transaction, after the credential or the settings were written. Raises Busy."""
     CheckState.objects.get_or_create(mailbox_id=mailbox_id, defaults={"next_check_at": now})
+    InboxState.objects.get_or_create(mailbox_id=mailbox_id, defaults={"next_read_at": now})
+    Pace.objects.get_or_create(mailbox_id=mailbox_id, defaults={"next_send_at": now})
     found = load([mailbox_id]).get(mailbox_id)
     if found is None:
         raise Busy("The mailbox was removed at this moment.")

@@ -15,7 +15,7 @@ from mailboxes.models import CheckState, Credential
 from mailboxes.models import OAuthClient as Registered
 from mailboxes.states import CredentialKind
 from mailboxes.wire.tokens import OAuthClient
-from mailboxes.wire.values import Endpoint, Leg, LegTarget, Login, SecretKind, Security, SelfMessage, Target
+from mailboxes.wire.values import Endpoint, Leg, LegTarget, Letter, Login, SecretKind, Security, Target
 
 UNREADABLE_AGAIN = timedelta(minutes=15)
 
@@ -45,6 +45,7 @@ class Subject:
     password: str = field(repr=False)
     imap_password: str = field(repr=False)
     grant: Grant | None = None
+    imap_also: Endpoint | None = None  # not part of this work, but where the same password can be tried
 
     @property
     def host(self) -> str:
@@ -52,7 +53,7 @@ class Subject:
         place = self.smtp or self.imap
         return place.host if place else ""
 
-    def target(self, access_token: str = "", message: SelfMessage | None = None) -> Target:
+    def target(self, access_token: str = "", message: Letter | None = None) -> Target:
         """What `wire` checks: with the access token where there is a grant, else with the passwords."""
         return Target(
             smtp=self._leg(self.smtp, self.smtp_username, access_token, self.password),

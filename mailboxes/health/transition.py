@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from mailboxes.health.policy import Standing
-from mailboxes.models import Mailbox, StatusChange
+from mailboxes.models import InboxState, Mailbox, StatusChange
 from mailboxes.models.sets import WAS, update_rows
-from mailboxes.states import Source
+from mailboxes.states import Source, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,9 @@ def apply_moves(moves: Sequence[Move], now: datetime) -> set[int]:
     written = update_rows(Mailbox, [_changed(move, now) for move in changes], expect=("state_version", "status"))
     written |= update_rows(Mailbox, [_same(move) for move in causes], expect=("state_version", "status"))
     StatusChange.objects.bulk_create([_row(move, now) for move in changes if move.mailbox_id in written])
+    back = [move.mailbox_id for move in changes if move.after.status is Status.CONNECTED]
+    if back:  # what arrived in the gap is read first (R5)
+        InboxState.objects.filter(mailbox_id__in=back).update(next_read_at=now)
     return {move.mailbox_id for move in moves} - written
 
 

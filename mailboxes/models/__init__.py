@@ -4,7 +4,9 @@ from mailboxes.models.checks import AskedCheck, CheckDay, CheckState
 from mailboxes.models.credential import Candidate, Credential, OAuthClient
 from mailboxes.models.domain import MailDomain
 from mailboxes.models.history import AuditEntry, Failure, Heartbeat, ReconnectRequest, StaffAlarm, StatusChange
+from mailboxes.models.inbox import FolderCursor, InboxState, InMessage
 from mailboxes.models.mailbox import STATUS_LABELS, Mailbox
+from mailboxes.models.outbox import OutMessage, Pace
 from mailboxes.models.second_factor import CodeDevice
 from mailboxes.models.trial import Trial
 from mailboxes.models.workspace import Invitation, Membership, Workspace
@@ -19,12 +21,17 @@ __all__ = [
     "CodeDevice",
     "Credential",
     "Failure",
+    "FolderCursor",
     "Heartbeat",
+    "InMessage",
+    "InboxState",
     "Invitation",
     "MailDomain",
     "Mailbox",
     "Membership",
     "OAuthClient",
+    "OutMessage",
+    "Pace",
     "ReconnectRequest",
     "StaffAlarm",
     "StatusChange",

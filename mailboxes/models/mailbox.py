@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, Q, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -22,6 +22,8 @@ STATUS_LABELS = {
     Status.NEEDS_REAUTH: "Reconnect required",
     Status.ERROR: "Disconnected",
 }
+# Three times the longest pause between two readings (I4): older than that, a reading says too little.
+READ_LATELY = timedelta(minutes=15)
 SECURITY_CHOICES = [(Security.SSL.value, "SSL/TLS"), (Security.STARTTLS.value, "STARTTLS")]
 NEEDS_RECONNECT = (
     Q(status=Status.NEEDS_REAUTH.value)
@@ -50,8 +52,9 @@ class MailboxQuerySet(models.QuerySet["Mailbox"]):
         return self.filter(status=Status.CONNECTED, held_since__isnull=True)
 
     def can_send(self, now: datetime | None = None) -> MailboxQuerySet:
-        """May send campaign mail now: working, SMTP wanted, not resting at a limit."""
-        return self.working().filter(_rested(now), wants_smtp=True)
+        """May send campaign mail now: working, SMTP wanted, not resting, and whatever arrived in a break has been
+        read: else somebody who has answered meanwhile would be written to again."""
+        return self.working().filter(_rested(now), _caught_up(now), wants_smtp=True)
 
     def can_read(self) -> MailboxQuerySet:
         """May be read now: working, IMAP wanted."""
@@ -75,7 +78,17 @@ class MailboxQuerySet(models.QuerySet["Mailbox"]):
 
 
 def _rested(now: datetime | None) -> Q:
-    return Q(resting_until__isnull=True) | Q(resting_until__lte=now or timezone.now())
+    at = now or timezone.now()
+    by_limit = Q(resting_until__isnull=True) | Q(resting_until__lte=at)
+    return by_limit & (Q(risk_until__isnull=True) | Q(risk_until__lte=at))
+
+
+def _caught_up(now: datetime | None) -> Q:
+    """All was read since it works again, and lately. A mailbox that only sends has nothing to read."""
+    lately = (now or timezone.now()) - READ_LATELY
+    since_release = Q(released_at__isnull=True) | Q(inbox_state__complete_at__gte=F("released_at"))
+    since_break = Q(inbox_state__complete_at__gte=F("status_since")) & since_release
+    return Q(wants_imap=False) | (since_break & Q(inbox_state__complete_at__gte=lately))
 
 
 class Mailbox(models.Model):
@@ -83,6 +96,7 @@ class Mailbox(models.Model):
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="mailboxes")
     address = models.EmailField(max_length=254, help_text="The address that mail is sent from.")
+    sender_name = models.CharField(max_length=100, blank=True, default="", help_text="The name beside the address.")
     provider = models.CharField(max_length=40, blank=True, default="", help_text="Preset; empty for another provider.")
     tenant = models.CharField(max_length=254, blank=True, default="", help_text="Directory id or mail domain.")
 
@@ -118,12 +132,15 @@ class Mailbox(models.Model):
     cause_text = models.CharField("server's words", max_length=500, blank=True, default="")
     resting_until = models.DateTimeField(null=True, blank=True, help_text="A sending limit's window has passed then.")
     resting_reason = models.CharField(max_length=500, blank=True, default="")
+    risk_until = models.DateTimeField(null=True, blank=True, help_text="Too much of its mail bounced: it rests (K6).")
+    risk_reason = models.CharField(max_length=200, blank=True, default="")
 
     held_since = models.DateTimeField(null=True, blank=True)
     held_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     hold_reason = models.CharField(max_length=200, blank=True, default="")
+    released_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="The end of the last pause.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     removed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Its history stays (C9).")
 

@@ -34,6 +34,7 @@ class ImapSession:
     security: Security
     capabilities: frozenset[str] = frozenset()
     _tag: int = field(default=0, repr=False)
+    _introduced: bool = field(default=False, repr=False)
 
     def open(self) -> Dialogue[ImapReply]:
         """Greeting, STARTTLS where the endpoint wants it, capabilities."""
@@ -45,13 +46,13 @@ class ImapSession:
             code = "NOT_IMAP" if greeting.status not in ("BYE", "NO", "BAD") else greeting.codes
             raise WireFault(Stage.GREETING, code, greeting.line)
         if self.security is Security.STARTTLS:
-            yield from self._capability()
+            yield from self.ask_capabilities()
             yield from self._starttls()
-            yield from self._capability()
+            yield from self.ask_capabilities()
         elif greeting.code.startswith("CAPABILITY"):
             self.capabilities = frozenset(greeting.code.upper().split()[1:])
         else:
-            yield from self._capability()
+            yield from self.ask_capabilities()
 
     def authenticate(self, login: Login) -> Dialogue[ImapReply]:
         """Log in once, by the one mechanism that fits; LOGIN the command only where no AUTH= is offered."""
@@ -63,46 +64,54 @@ class ImapSession:
             final = yield from self._login(login)
         else:
             raise WireFault(Stage.AUTH, self._refusal_code(), self._offer(offered))
-        _expect_ok(final, Stage.AUTH)
+        expect_ok(final, Stage.AUTH)
+        if final.code.upper().startswith("CAPABILITY"):  # some offer more to those who have logged in
+            self.capabilities = frozenset(final.code.upper().split()[1:])
 
-    def select(self, folder: str) -> Dialogue[ImapReply]:
-        """Open the folder. ID is told first where the server knows it: NetEase wants it (FACTS B9)."""
+    def select(self, folder: str) -> Collected:
+        """Open the folder; what the server says of it. ID is told first where the server knows it: NetEase wants it
+        (FACTS B9)."""
         refuse_control(folder, "folder")
-        told = [b'ID ("name" "postmend")'] if "ID" in self.capabilities else []
-        *_, final = yield from self._command(Stage.SELECT, *told, b"SELECT " + quoted(encode_folder(folder)))
-        _expect_ok(final, Stage.SELECT)
+        told = [b'ID ("name" "postmend")'] if "ID" in self.capabilities and not self._introduced else []
+        self._introduced = True
+        replies = yield from self.command(Stage.SELECT, *told, b"SELECT " + quoted(encode_folder(folder)))
+        expect_ok(replies[-1], Stage.SELECT)
+        return replies
 
-    def folders(self) -> Generator[Action, ImapReply, list[str]]:
-        """The names of the folders that can be opened, as people read them (RFC 3501 6.3.8)."""
-        *untagged, final = yield from self._command(Stage.SELECT, b'LIST "" "*"')
-        _expect_ok(final, Stage.SELECT)
+    def folders(self) -> Generator[Action, ImapReply, dict[str, str]]:
+        """The folders that can be opened, named as people read them, each with its attributes in lower case
+        (RFC 3501 6.3.8; `\\sent` and `\\junk` where the server tells them, RFC 6154)."""
+        *untagged, final = yield from self.command(Stage.SELECT, b'LIST "" "*"')
+        expect_ok(final, Stage.SELECT)
         found = (_LISTED.match(reply.text) for reply in untagged if reply.status == "LIST")
-        return [_folder_name(match) for match in found if match and "\\noselect" not in match.group(1).lower()]
+        named = {_folder_name(match): match.group(1).lower() for match in found if match}
+        return {name: attributes for name, attributes in named.items() if "\\noselect" not in attributes}
 
     def refresh(self) -> Dialogue[ImapReply]:
         """Have the server look for new messages: Dovecot's SEARCH finds what was there at SELECT or NOOP."""
-        *_, final = yield from self._command(Stage.READ, b"NOOP")
-        _expect_ok(final, Stage.READ)
+        *_, final = yield from self.command(Stage.READ, b"NOOP")
+        expect_ok(final, Stage.READ)
 
     def search_message(self, message_id: str) -> Generator[Action, ImapReply, list[int]]:
         """UIDs of the messages with this Message-ID in the selected folder."""
         term = quoted(refuse_control(message_id, "Message-ID"))
-        *untagged, final = yield from self._command(Stage.READ, b"UID SEARCH HEADER Message-ID " + term)
-        _expect_ok(final, Stage.READ)
+        *untagged, final = yield from self.command(Stage.READ, b"UID SEARCH HEADER Message-ID " + term)
+        expect_ok(final, Stage.READ)
         hits = [reply.text.split() for reply in untagged if reply.status == "SEARCH"]
         return [int(word) for words in hits for word in words if word.isascii() and word.isdigit()]
 
-    def _capability(self) -> Dialogue[ImapReply]:
-        *untagged, final = yield from self._command(Stage.GREETING, b"CAPABILITY")
-        _expect_ok(final, Stage.GREETING)
+    def ask_capabilities(self, stage: Stage = Stage.GREETING) -> Dialogue[ImapReply]:
+        """Ask what the server can do; before and after a login the answers may differ."""
+        *untagged, final = yield from self.command(stage, b"CAPABILITY")
+        expect_ok(final, stage)
         lists = [reply.text.upper().split() for reply in untagged if reply.status == "CAPABILITY"]
         self.capabilities = frozenset(word for words in lists for word in words)
 
     def _starttls(self) -> Dialogue[ImapReply]:
         if "STARTTLS" not in self.capabilities:
             raise WireFault(Stage.TLS, "STARTTLS_NOT_OFFERED", "STARTTLS not supported by server")
-        *_, final = yield from self._command(Stage.TLS, b"STARTTLS")
-        _expect_ok(final, Stage.TLS)
+        *_, final = yield from self.command(Stage.TLS, b"STARTTLS")
+        expect_ok(final, Stage.TLS)
         self.capabilities = frozenset()
         yield Upgrade()
 
@@ -128,10 +137,10 @@ class ImapSession:
 
     def _login(self, login: Login) -> Final:
         words = b" ".join(quoted(refuse_control(word, "login")) for word in (login.username, login.secret))
-        *heard, final = yield from self._command(Stage.AUTH, b"LOGIN " + words)
+        *heard, final = yield from self.command(Stage.AUTH, b"LOGIN " + words)
         return _with_reasons(final, heard)
 
-    def _command(self, stage: Stage, *commands: bytes) -> Collected:
+    def command(self, stage: Stage, *commands: bytes) -> Collected:
         """Send commands at once (RFC 3501 5.5); all their replies, the last one's tagged one at the end."""
         tagged = [(self._next_tag(), command) for command in commands]
         tag = tagged[-1][0]
@@ -181,7 +190,7 @@ def check(
 def _offered(session: ImapSession, folders: list[str]) -> Dialogue[ImapReply]:
     """The folders that could be opened, as far as the server tells them: a help, and no part of the check."""
     with suppress(WireFault):
-        folders += (yield from session.folders())[:MOST_FOLDERS]
+        folders += list((yield from session.folders()))[:MOST_FOLDERS]
 
 
 def await_message(session: ImapSession, message_id: str) -> Dialogue[ImapReply]:
@@ -205,7 +214,8 @@ def _folder_name(listed: re.Match[str]) -> str:
     return decode_folder(re.sub(r"\\(.)", r"\1", quoted_name) if quoted_name is not None else atom)
 
 
-def _expect_ok(final: ImapReply, stage: Stage) -> None:
+def expect_ok(final: ImapReply, stage: Stage) -> None:
+    """Raises WireFault where the server said anything else."""
     if final.status != "OK":
         raise WireFault(stage, final.codes, final.line)
 

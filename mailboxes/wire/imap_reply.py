@@ -1,4 +1,5 @@
-"""IMAP's bytes to replies, within limits. Literals are read over: no reply that a check needs has one worth keeping."""
+"""IMAP's bytes to replies, within limits. A check reads over literals, since nothing that it needs has one; whoever
+reads mail keeps them."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ _LITERAL = re.compile(rb"\{0*(\d{1,12})\d*\+?\}$")
 _CODE = re.compile(r"^\[([^\]]*)\]\s*(.*)$", re.DOTALL)
 # Untagged data that something here reads; the rest (FLAGS, EXISTS, OK [UIDVALIDITY …]) is read over.
 WANTED = frozenset({b"NO", b"BAD", b"BYE", b"PREAUTH", b"CAPABILITY", b"SEARCH", b"LIST"})
+READING = WANTED | {b"OK", b"EXISTS", b"FETCH"}
 _STATUSES = ("OK", "NO", "BAD", "BYE", "PREAUTH")
 
 
@@ -23,6 +25,7 @@ class ImapReply:
     status: str
     code: str
     text: str
+    literal: bytes = b""
 
     @property
     def codes(self) -> str:
@@ -37,10 +40,13 @@ class ImapReply:
 
 
 class ImapParser:
-    """Bytes to responses, within limits."""
+    """Bytes to responses, within limits: those that are `wanted`, with their literals where these are kept."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, wanted: frozenset[bytes] = WANTED, *, keep_literals: bool = False) -> None:
         self._limits = limits
+        self._wanted = wanted
+        self._keep = keep_literals
+        self._kept = bytearray()
         self._buffer = bytearray()
         self._line = b""
         self._literal = 0
@@ -65,10 +71,11 @@ class ImapParser:
             found = _LITERAL.search(part) if part.endswith(b"}") else None
             if found is None:
                 whole, self._line = self._line + part, b""
-                if self._greeted and whole[:2] == b"* " and whole[2:].partition(b" ")[0].upper() not in WANTED:
+                literal, self._kept = bytes(self._kept), bytearray()
+                if self._greeted and whole[:2] == b"* " and _kind(whole) not in self._wanted:
                     continue
                 self._greeted = True
-                return self._parse(whole.decode("utf-8", "replace"))
+                return self._parse(whole.decode("utf-8", "replace"), literal)
             self._literal = int(found.group(1))
             if self._literal > self._limits.literal_bytes:
                 raise ProtocolFault("LITERAL_TOO_LONG", part[:200])
@@ -78,6 +85,8 @@ class ImapParser:
     def _next_line(self) -> bytes | None:
         if self._literal:
             skipped = min(self._literal, len(self._buffer))
+            if self._keep:
+                self._kept += self._buffer[:skipped]
             del self._buffer[:skipped]
             self._literal -= skipped
             if self._literal:
@@ -91,17 +100,27 @@ class ImapParser:
         del self._buffer[: end + 1]
         return line
 
-    def _parse(self, line: str) -> ImapReply:
+    def _parse(self, line: str, literal: bytes) -> ImapReply:
         tag, _, rest = line.partition(" ")
         if tag.startswith("+") and tag != "+":
             raise ProtocolFault("NOT_IMAP", line)
         if tag == "+":
             return ImapReply("+", "", "", rest)
         word, _, text = rest.partition(" ")
+        if tag == "*" and word.isdigit():
+            number, (word, _, words) = word, text.partition(" ")
+            text = f"{number} {words}"
         status = word.upper()
         if not tag or (tag != "*" and status not in _STATUSES):
             raise ProtocolFault("NOT_IMAP", line)
         if tag != "*":
             self._size = len(self._buffer)
         found = _CODE.match(text) if status in _STATUSES else None
-        return ImapReply(tag, status, found.group(1), found.group(2)) if found else ImapReply(tag, status, "", text)
+        code, words = (found.group(1), found.group(2)) if found else ("", text)
+        return ImapReply(tag, status, code, words, literal)
+
+
+def _kind(line: bytes) -> bytes:
+    """What an untagged response is about: its first word, or the second after a number ("* 12 FETCH")."""
+    first, _, rest = line[2:].partition(b" ")
+    return (rest.partition(b" ")[0] if first.isdigit() else first).upper()

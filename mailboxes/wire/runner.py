@@ -16,13 +16,13 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from mailboxes.wire import imap, smtp
-from mailboxes.wire.clean import BadText, clean, refuse_control, refuse_path
-from mailboxes.wire.connector import Connector, local_fault
-from mailboxes.wire.dialogue import Dialogue, Parser, converse
+from mailboxes.wire.clean import clean, refuse_control
+from mailboxes.wire.connector import Connector
+from mailboxes.wire.conversation import attempt, conversation
 from mailboxes.wire.imap_reply import ImapParser
+from mailboxes.wire.letters import refuse_letter
 from mailboxes.wire.recorder import Recorder
-from mailboxes.wire.sasl import plain, xoauth2
-from mailboxes.wire.values import Leg, LegTarget, Report, SecretKind, Stage, Target, WireFault
+from mailboxes.wire.values import Leg, LegTarget, Report, SecretKind, Target
 
 try:
     import uvloop
@@ -31,7 +31,6 @@ except ImportError:  # not to be had on Windows
 
 logger = logging.getLogger(__name__)
 KeyT = TypeVar("KeyT")
-ReplyT = TypeVar("ReplyT")
 ResultT = TypeVar("ResultT")
 FIRST_LEG_SHARE = 0.6
 HEAD_START_S = 3.0
@@ -98,6 +97,10 @@ class Job(Generic[KeyT, ResultT]):
     work: Callable[[], Coroutine[Any, Any, ResultT]]
 
 
+class _Woken:
+    """No result: somebody wants the caller's attention."""
+
+
 class Pool(Generic[KeyT, ResultT]):
     """Jobs on one event loop in a thread of its own, within bounds; more may be added while it runs.
 
@@ -111,7 +114,7 @@ class Pool(Generic[KeyT, ResultT]):
         self._start_by = start_by
         self._in_all = asyncio.Semaphore(bounds.total)
         self._by_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(bounds.per_host))
-        self._results: queue.SimpleQueue[tuple[KeyT, ResultT] | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[KeyT, ResultT] | _Woken | None] = queue.SimpleQueue()
         self._under_way = 0
         self._running = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,16 +145,24 @@ class Pool(Generic[KeyT, ResultT]):
         return self._running < self._bounds.total and self._under_way < MOST_WAITING * self._bounds.total
 
     def results(self, every_s: float | None = None) -> Iterator[tuple[KeyT, ResultT] | None]:
-        """Each result as it comes, until no job is left; with `every_s`, None where none came for so long."""
+        """Each result as it comes, until no job is left; with `every_s`, None where none came for so long, or where
+        the pool was woken."""
         while self._under_way:
             try:
                 found = self._results.get(timeout=every_s)
             except queue.Empty:
                 yield None
                 continue
+            if isinstance(found, _Woken):
+                yield None
+                continue
             self._under_way -= 1
             if found is not None:
                 yield found
+
+    def wake(self) -> None:
+        """Have `results` give None now; from any thread."""
+        self._results.put(_Woken())
 
     def _start(self, job: Job[KeyT, ResultT]) -> None:
         task = self._loop.create_task(self._run(job))
@@ -192,19 +203,13 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _check_leg(
     leg: Leg, wanted: LegTarget, target: Target, connector: Connector, began: float, deadline: float
 ) -> Report:
-    recorder = Recorder(leg, lambda: secrets_of(wanted))
     folders: list[str] = []
-    try:
-        _refuse_bad_text(wanted, target)
-        async with asyncio.timeout_at(deadline):
-            await _run_leg(leg, wanted, target, connector, recorder, folders)
-        recorder.passed()
-    except WireFault as fault:
-        recorder.failed(fault)
-    except BadText as bad:
-        recorder.failed(WireFault(Stage.DNS, "BAD_TEXT", str(bad)))
-    except TimeoutError as error:
-        recorder.failed(recorder.fault(*local_fault(error, "the check")))
+
+    async def talk(recorder: Recorder) -> None:
+        _refuse_bad_text(target)
+        await _run_leg(leg, wanted, target, connector, recorder, folders)
+
+    recorder = await attempt(leg, wanted, deadline, talk)
     ended_ms = round((asyncio.get_running_loop().time() - began) * 1000)
     return recorder.report(ended_ms, tuple(clean(name) for name in folders))
 
@@ -212,44 +217,18 @@ async def _check_leg(
 async def _run_leg(
     leg: Leg, wanted: LegTarget, target: Target, connector: Connector, recorder: Recorder, folders: list[str]
 ) -> None:
+    security, limits = wanted.endpoint.security, connector.limits
     if leg is Leg.SMTP:
-        security = wanted.endpoint.security
-        talk = smtp.check(wanted.login, security, connector.ehlo_name, target.message)
-        await _converse(talk, smtp.SmtpParser(connector.limits), wanted, connector, recorder)
+        async with conversation(wanted, smtp.SmtpParser(limits), connector, recorder) as say:
+            await say(smtp.check(wanted.login, security, connector.ehlo_name, target.message))
     else:
         message_id = target.message.message_id if target.message else None
         offer = folders if target.list_folders else None
-        read = imap.check(wanted.login, wanted.endpoint.security, target.folder, message_id, offer)
-        await _converse(read, ImapParser(connector.limits), wanted, connector, recorder)
+        async with conversation(wanted, ImapParser(limits), connector, recorder) as ask:
+            await ask(imap.check(wanted.login, security, target.folder, message_id, offer))
 
 
-async def _converse(
-    talk: Dialogue[ReplyT], parser: Parser[ReplyT], wanted: LegTarget, connector: Connector, recorder: Recorder
-) -> None:
-    channel = await connector.open(wanted.endpoint, recorder)
-    try:
-        host = wanted.endpoint.host
-        await converse(talk, parser, channel=channel, connector=connector, host=host, recorder=recorder)
-        channel.write(b"QUIT\r\n" if recorder.leg is Leg.SMTP else b"Z LOGOUT\r\n")
-        await asyncio.sleep(0)  # lets the loop flush the farewell; its answer is not waited for
-    finally:
-        channel.close()
-
-
-def secrets_of(wanted: LegTarget) -> tuple[str, ...]:
-    """The secret and its forms on the wire, for redaction."""
-    return wanted.login.secret, plain(wanted.login).decode(), xoauth2(wanted.login).decode()
-
-
-def _refuse_bad_text(wanted: LegTarget, target: Target) -> None:
-    if not wanted.login.may_go_to(wanted.endpoint.host):
-        words = f"{wanted.endpoint.host} is no server of the provider that gave the access: it is not told it"
-        raise WireFault(Stage.DNS, "REFUSED_BY_POLICY", words)
-    refuse_control(wanted.login.username, "user name")
-    refuse_control(wanted.login.secret, "password")
-    refuse_control(wanted.endpoint.host, "host")
+def _refuse_bad_text(target: Target) -> None:
     refuse_control(target.folder, "folder")
     if target.message is not None:
-        refuse_path(target.message.sender, "sender")
-        refuse_path(target.message.recipient, "recipient")
-        refuse_control(target.message.message_id, "Message-ID")
+        refuse_letter(target.message)

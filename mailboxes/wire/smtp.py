@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from mailboxes.wire import sasl
 from mailboxes.wire.clean import refuse_path
 from mailboxes.wire.dialogue import Action, Dialogue, ProtocolFault, Read, Send, Upgrade
-from mailboxes.wire.values import Limits, Login, Security, SelfMessage, Stage, WireFault
+from mailboxes.wire.values import Letter, Limits, Login, Security, Stage, WireFault
 
 _LINE = re.compile(rb"^(\d{3})([ -]?)(.*)$", re.DOTALL)
 _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
@@ -95,6 +95,7 @@ class SmtpSession:
     security: Security
     ehlo_name: str
     extensions: dict[str, frozenset[str]] = field(default_factory=dict)
+    body_sent: bool = False  # from then on the server may have taken the message, whatever is heard of it
 
     def open(self) -> Dialogue[SmtpReply]:
         """Greeting and EHLO; STARTTLS where the endpoint wants it, and EHLO anew after it."""
@@ -117,7 +118,7 @@ class SmtpSession:
             reply = yield Send(Stage.AUTH, b"AUTH PLAIN " + sasl.plain(login) + b"\r\n")
         _expect(reply, Stage.AUTH, reply.code == 235)
 
-    def submit(self, message: SelfMessage) -> Dialogue[SmtpReply]:
+    def submit(self, message: Letter) -> Dialogue[SmtpReply]:
         """Send one message to one recipient. Positive reply to its final dot, or WireFault."""
         sender = refuse_path(message.sender, "sender")
         recipient = refuse_path(message.recipient, "recipient")
@@ -127,6 +128,7 @@ class SmtpSession:
         _expect(reply, Stage.RCPT, reply.positive)
         reply = yield Send(Stage.DATA, b"DATA\r\n")
         _expect(reply, Stage.DATA, reply.code == 354)
+        self.body_sent = True
         reply = yield Send(Stage.DATA, dot_stuffed(message.body))
         _expect(reply, Stage.DATA, reply.positive)
 
@@ -151,7 +153,7 @@ class SmtpSession:
         return "no usable login method: the server offers " + ", ".join(sorted(offered))
 
 
-def check(login: Login, security: Security, ehlo_name: str, message: SelfMessage | None = None) -> Dialogue[SmtpReply]:
+def check(login: Login, security: Security, ehlo_name: str, message: Letter | None = None) -> Dialogue[SmtpReply]:
     """A check of the SMTP leg: open, log in, and on request send one message."""
     session = SmtpSession(security, ehlo_name)
     yield from session.open()

@@ -144,8 +144,8 @@ class LegTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class SelfMessage:
-    """A message to oneself, sent on request. It is asked for again by its Message-ID."""
+class Letter:
+    """One message to one recipient, as it goes out. It can be asked for again by its Message-ID."""
 
     sender: str
     recipient: str
@@ -160,7 +160,7 @@ class Target:
     smtp: LegTarget | None
     imap: LegTarget | None
     folder: str = "INBOX"
-    message: SelfMessage | None = None
+    message: Letter | None = None
     list_folders: bool = False
 
 

@@ -19,7 +19,7 @@ from mailboxes.sandbox.authority import Authority
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.runner import check
-from mailboxes.wire.values import Endpoint, LegTarget, Login, Report, Security, SelfMessage, Target
+from mailboxes.wire.values import Endpoint, LegTarget, Letter, Login, Report, Security, Target
 from tests.foreign.dovecot import Dovecot
 from tests.foreign.introspection import Introspection
 from tests.foreign.postfix import Postfix
@@ -64,7 +64,7 @@ def run(foreign: Foreign, target: Target, ports: frozenset[int] | None = None) -
     return {report.leg.value: report for report in reports}
 
 
-def both(smtp: Endpoint, imap: Endpoint, login: Login, *, message: SelfMessage | None = None) -> Target:
+def both(smtp: Endpoint, imap: Endpoint, login: Login, *, message: Letter | None = None) -> Target:
     """Both legs with one login."""
     return Target(LegTarget(smtp, login), LegTarget(imap, login), message=message)
 
@@ -80,11 +80,11 @@ def category(report: Report) -> Category | None:
 _messages = itertools.count(1)
 
 
-def to_itself(address: str, text: str = "hello") -> SelfMessage:
+def to_itself(address: str, text: str = "hello") -> Letter:
     """A message to oneself, with a Message-ID of its own."""
     message_id = f"<{next(_messages)}@foreign.test>"
     headers = f"From: {address}\r\nTo: {address}\r\nMessage-ID: {message_id}\r\nSubject: to myself\r\n\r\n"
-    return SelfMessage(address, address, message_id, f"{headers}{text}\r\n".encode())
+    return Letter(address, address, message_id, f"{headers}{text}\r\n".encode())
 
 
 @pytest.fixture(scope="session")

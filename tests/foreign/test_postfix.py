@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from mailboxes.diagnosis.categories import Category
-from mailboxes.wire.values import Endpoint, LegTarget, Login, Report, SecretKind, Security, SelfMessage, Stage, Target
+from mailboxes.wire.values import Endpoint, LegTarget, Letter, Login, Report, SecretKind, Security, Stage, Target
 from tests.foreign.conftest import Foreign, both, category, run, to_itself
 from tests.foreign.postfix import Postfix
 from tests.foreign.processes import LISTEN
@@ -67,7 +67,7 @@ def test_h4_a_wrong_password_is_refused(foreign: Foreign, postfix: Postfix) -> N
 
 def test_an_unknown_recipient_says_nothing_against_the_mailbox(foreign: Foreign, postfix: Postfix) -> None:
     login = foreign.login()
-    lost = SelfMessage(login.username, "nobody@foreign.test", "<lost@foreign.test>", b"\r\nlost\r\n")
+    lost = Letter(login.username, "nobody@foreign.test", "<lost@foreign.test>", b"\r\nlost\r\n")
     report = check(foreign, postfix, Target(LegTarget(place(postfix), login), None, message=lost))["smtp"]
     assert report.failed is not None and report.failed.stage is Stage.RCPT
     assert category(report) is Category.RECIPIENT_REJECTED

@@ -18,7 +18,7 @@ from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.runner import check
-from mailboxes.wire.values import Endpoint, LegTarget, Limits, Login, Report, Security, SelfMessage, Stage, Step, Target
+from mailboxes.wire.values import Endpoint, LegTarget, Letter, Limits, Login, Report, Security, Stage, Step, Target
 from tests.make import FAST
 from tests.wire.battery import ADDRESSES, BREAKS, HOSTS, PORTS
 from tests.wire.talker import HOST, MOST_BYTES, Names, Talker, reach
@@ -125,7 +125,7 @@ def test_s3_a_control_character_in_any_field_makes_no_connection(sandbox: Sandbo
     names = Names(["8.8.8.8"])
     wanted = LegTarget(Endpoint(parts["host"], 993, Security.SSL), Login(parts["username"], parts["secret"]))
     reading = None if field in mail else wanted  # what cannot be sent keeps nobody from reading
-    target = Target(wanted, reading, folder=parts["folder"], message=SelfMessage(**mail, body=b"x"))
+    target = Target(wanted, reading, folder=parts["folder"], message=Letter(**mail, body=b"x"))
     reports = asyncio.run(check(target, closed(sandbox, names, set(), touched)))
     assert reports[0].failed is not None and reports[0].failed.code == "BAD_TEXT"
     assert attack not in reports[0].failed.text
@@ -140,7 +140,7 @@ def test_s3_an_address_that_would_end_its_command_makes_no_connection(
     mail = {"sender": "me@example.test", "recipient": "me@example.test"} | {field: address}
     touched: list[tuple[str, int]] = []
     target = replace(
-        leg("smtp", Endpoint(HOST, 465, Security.SSL)), message=SelfMessage(**mail, message_id="<1@b.test>", body=b"x")
+        leg("smtp", Endpoint(HOST, 465, Security.SSL)), message=Letter(**mail, message_id="<1@b.test>", body=b"x")
     )
     step = failure(target, closed(sandbox, Names(["8.8.8.8"]), set(), touched))
     assert (step.code, touched) == ("BAD_TEXT", [])

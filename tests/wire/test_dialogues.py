@@ -14,7 +14,7 @@ from mailboxes.wire.dialogue import Pause, ProtocolFault, Send, Upgrade
 from mailboxes.wire.imap_reply import ImapParser
 from mailboxes.wire.smtp import SmtpParser, dot_stuffed, parse_extensions
 from mailboxes.wire.utf7 import encode_folder
-from mailboxes.wire.values import Limits, Login, SecretKind, Security, SelfMessage, Stage, WireFault
+from mailboxes.wire.values import Letter, Limits, Login, SecretKind, Security, Stage, WireFault
 
 LIMITS = Limits(line_bytes=1000, reply_bytes=5000, literal_bytes=2000)
 ME = Login("me@example.com", "pässword")
@@ -105,7 +105,7 @@ def test_503_at_auth_is_no_success() -> None:
 
 
 def test_smtp_sends_one_message_with_dots_doubled() -> None:
-    message = SelfMessage("me@example.com", "me@example.com", "<1@example.com>", b"A: b\n\n.dot\n")
+    message = Letter("me@example.com", "me@example.com", "<1@example.com>", b"A: b\n\n.dot\n")
     replies = ["220 hi", "250-x\n250 AUTH PLAIN", "235 ok", "250 ok", "250 ok", "354 go", "250 queued"]
     sent = smtp_play(replies, message=message)
     assert sent[2:5] == ["MAIL FROM:<me@example.com>", "RCPT TO:<me@example.com>", "DATA"]

@@ -17,12 +17,12 @@ from mailboxes.wire.connector import Connector
 from mailboxes.wire.runner import HEAD_START_S, Bounds, Job, check
 from mailboxes.wire.values import (
     LegTarget,
+    Letter,
     Limits,
     Login,
     Report,
     SecretKind,
     Security,
-    SelfMessage,
     Stage,
     Target,
 )
@@ -43,7 +43,7 @@ def target(sandbox: Sandbox, fault: Fault, *, message: bool = False) -> Target:
         login = Login(account.address, account.password, SecretKind.ACCESS_TOKEN)
     mid = f"<{account.slug}@test>"
     body = f"Message-ID: {mid}\r\nTo: {account.address}\r\nFrom: {account.address}\r\n\r\nhi\r\n".encode()
-    own = SelfMessage(account.address, account.address, mid, body) if message or fault.message else None
+    own = Letter(account.address, account.address, mid, body) if message or fault.message else None
     return Target(LegTarget(account.smtp, login), LegTarget(account.imap, login), message=own)
 
 

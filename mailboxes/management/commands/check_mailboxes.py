@@ -90,7 +90,7 @@ def _check(batch: tuple[list[int], Source]) -> Iterator[dict[str, Any]]:
     return (_row(mailbox, checked.get(mailbox.pk)) for mailbox in rows)
 
 
-def _row(mailbox: Mailbox, checked: Checked | None) -> dict[str, Any]:
+def _row(mailbox: Mailbox, checked: Checked[None] | None) -> dict[str, Any]:
     """A mailbox that could not be checked (no usable credential, no time left) has no legs."""
     took = checked.observed_at - checked.begun_at if checked else timedelta(0)
     return {

@@ -1,0 +1,65 @@
+"""Claims: who may send a message now, tested in the statement that claims it, and once more before MAIL FROM."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, QuerySet
+
+from mailboxes.models import Mailbox, OutMessage
+
+State = OutMessage.State
+# Longer than any batch may take: two deadlines, and the seconds in which it takes more.
+LEASE = timedelta(minutes=3)
+
+
+def waiting(now: datetime) -> QuerySet[OutMessage]:
+    """Due messages whose mailbox may send now and has nothing else under way."""
+    under_way = OutMessage.objects.filter(mailbox=OuterRef("mailbox"), state__in=(State.CLAIMED, State.ON_WIRE))
+    due = OutMessage.objects.filter(state=State.QUEUED, due_at__lte=now)
+    return due.filter(~Exists(under_way), mailbox__in=Mailbox.objects.can_send(now))
+
+
+@transaction.atomic
+def claim(limit: int, now: datetime) -> tuple[str, list[OutMessage]]:
+    """Lease up to `limit` due messages, one of a mailbox. Returns the lease and the rows, with their mailboxes."""
+    lease = str(uuid.uuid4())
+    found = waiting(now).select_for_update(skip_locked=True, of=("self",)).order_by("due_at", "id")
+    first: dict[int, int] = {}
+    for row_id, mailbox_id in found.values_list("id", "mailbox_id")[:limit]:
+        first.setdefault(mailbox_id, row_id)
+    fit = OutMessage.objects.filter(
+        id__in=first.values(), state=State.QUEUED, mailbox__in=Mailbox.objects.can_send(now)
+    )
+    fit.update(state=State.CLAIMED, lease=lease, lease_until=now + LEASE, attempts=F("attempts") + 1)
+    return lease, list(OutMessage.objects.filter(lease=lease, id__in=first.values()).select_related("mailbox"))
+
+
+def hand_over(ids: Collection[int], lease: str, now: datetime) -> set[int]:
+    """Mark the claimed ones as on the wire whose mailbox may still send, and which nobody took back. From here on a
+    message counts as possibly sent."""
+    still = OutMessage.objects.filter(id__in=ids, lease=lease, state=State.CLAIMED)
+    still.filter(lease_until__gt=now, mailbox__in=Mailbox.objects.can_send(now)).update(
+        state=State.ON_WIRE, on_wire_at=now
+    )
+    handed = OutMessage.objects.filter(id__in=ids, lease=lease, state=State.ON_WIRE)
+    return set(handed.values_list("id", flat=True))
+
+
+def recover(now: datetime) -> None:
+    """What a killed sender left."""
+    _release(OutMessage.objects.filter(state__in=(State.CLAIMED, State.ON_WIRE), lease_until__lte=now))
+
+
+def give_back(lease: str) -> None:
+    """What a batch could not bring to an end: no credential, a grant that another worker renews, our own fault."""
+    _release(OutMessage.objects.filter(lease=lease))
+
+
+def _release(left: QuerySet[OutMessage]) -> None:
+    """What was not handed over goes back; of what was, nobody knows."""
+    left.filter(state=State.CLAIMED).update(state=State.QUEUED, lease="", lease_until=None, attempts=F("attempts") - 1)
+    left.filter(state=State.ON_WIRE).update(state=State.UNKNOWN, lease="", lease_until=None)

@@ -1,0 +1,70 @@
+"""Put messages into the queue, and take back those that are not on their way yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mailboxes.models import Mailbox, OutMessage
+from mailboxes.outbox.letters import letter, new_message_id
+from mailboxes.outbox.marks import HEADER, mark
+from mailboxes.wire.letters import refuse_letter
+
+State = OutMessage.State
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One message to be sent. `follows` are the Message-IDs of its conversation, the oldest first."""
+
+    mailbox: Mailbox
+    purpose: str
+    recipient: str
+    subject: str
+    body: str
+    due_at: datetime
+    html: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    follows: tuple[str, ...] = ()
+    message_id: str = ""
+
+
+def put(drafts: Sequence[Draft], now: datetime) -> list[OutMessage]:
+    """Queue the drafts, in their order, in one statement. Raises ValueError for one that no server would take, since
+    it would come back for ever: an address that is none, a line break in a header."""
+    rows = [_row(draft, now) for draft in drafts]
+    for row in rows:
+        refuse_letter(letter(row))
+    return OutMessage.objects.bulk_create(rows)
+
+
+def _row(draft: Draft, now: datetime) -> OutMessage:
+    message_id = draft.message_id or new_message_id(draft.mailbox.address)
+    headers = dict(draft.headers)
+    if draft.purpose == OutMessage.Purpose.WARMUP:
+        headers[HEADER] = mark(message_id, draft.recipient)
+    return OutMessage(
+        mailbox=draft.mailbox,
+        purpose=draft.purpose,
+        recipient=draft.recipient.lower(),
+        subject=draft.subject,
+        body=draft.body,
+        html=draft.html,
+        headers=headers,
+        message_id=message_id,
+        in_reply_to=draft.follows[-1] if draft.follows else "",
+        references=" ".join(draft.follows),
+        thread=draft.follows[0] if draft.follows else message_id,
+        created_at=now,
+        due_at=draft.due_at,
+    )
+
+
+def cancel(ids: Iterable[int]) -> set[int]:
+    """Take back those that have not been handed to a server. Returns which; the others are on their way or there."""
+    wanted = list(ids)
+    rows = OutMessage.objects.filter(id__in=wanted, state__in=(State.QUEUED, State.CLAIMED))
+    rows.update(state=State.CANCELLED, lease="", lease_until=None)
+    gone = OutMessage.objects.filter(id__in=wanted, state=State.CANCELLED)
+    return set(gone.values_list("id", flat=True))

@@ -1,0 +1,141 @@
+"""A whole visit to a mailbox: deeds, folders read, Sent looked into, in one session. The inbox must open; Junk and Sent
+may be missing, or refuse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from mailboxes.wire.connector import Connector
+from mailboxes.wire.conversation import attempt, conversation
+from mailboxes.wire.imap import ImapSession, expect_ok, quoted
+from mailboxes.wire.imap_read import MOST_MESSAGES, Reading, open_folder, read_folder, search, unless_refused
+from mailboxes.wire.imap_reply import READING, ImapParser
+from mailboxes.wire.recorder import Recorder
+from mailboxes.wire.utf7 import encode_folder
+from mailboxes.wire.values import Leg, LegTarget, Limits, Stage
+from mailboxes.wire.visits import Cursor, Deed, DeedKind, FolderRead, Role, Visit, VisitPlan
+
+_KNOWN_NAMES = {
+    Role.JUNK: ("junk", "spam", "junk email", "junk e-mail", "bulk mail", "bulk", "inbox.junk", "inbox.spam"),
+    Role.SENT: ("sent", "sent items", "sent mail", "sent messages", "inbox.sent", "inbox/sent", "inbox.sent messages"),
+}  # fmt: skip
+
+
+@dataclass
+class _Yield:
+    """What a visit has brought so far: a connection that breaks later takes nothing of it away."""
+
+    folders: list[FolderRead] = field(default_factory=list)
+    done: list[int] = field(default_factory=list)
+    found: frozenset[str] | None = None
+    places: dict[Role, str] = field(default_factory=dict)
+
+
+async def visit(wanted: LegTarget, plan: VisitPlan, connector: Connector) -> Visit:
+    """Visit the mailbox within the connector's limits. Never raises for the server's fault."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    brought = _Yield()
+
+    async def talk(recorder: Recorder) -> None:
+        parser = ImapParser(wider(connector.limits), READING, keep_literals=True)
+        async with conversation(wanted, parser, connector, recorder) as say:
+            session = ImapSession(wanted.endpoint.security)
+            await say(session.open())
+            await say(session.authenticate(wanted.login))
+            await say(_errands(session, plan, brought))
+
+    recorder = await attempt(Leg.IMAP, wanted, began + connector.limits.total_s, talk)
+    report = recorder.report(round((loop.time() - began) * 1000))
+    return Visit(report, tuple(brought.folders), tuple(brought.done), brought.found, brought.places)
+
+
+def wider(limits: Limits) -> Limits:
+    """Limits for reading: lists of UIDs make long lines, and messages are literals (bytes)."""
+    return replace(limits, line_bytes=1_048_576, reply_bytes=8_388_608, literal_bytes=524_288)
+
+
+def _errands(session: ImapSession, plan: VisitPlan, brought: _Yield) -> Reading[None]:
+    places = {Role.INBOX: plan.inbox, **(yield from _places(session, plan))}
+    brought.places = places
+    for deed in plan.deeds:
+        if deed.role in places and (yield from unless_refused(_do(session, deed, places))):
+            brought.done.append(deed.key)
+    for role in (Role.INBOX, Role.JUNK):
+        if role in places:
+            yield from _read(session, role, places[role], plan, brought)
+    if plan.sought and Role.SENT in places:
+        brought.found = yield from unless_refused(_found(session, places[Role.SENT], plan.sought))
+
+
+def _places(session: ImapSession, plan: VisitPlan) -> Reading[Mapping[Role, str]]:
+    """Junk and Sent: as they are known, or as the server lists them."""
+    if plan.places is not None:
+        return plan.places
+    listed = yield from unless_refused(session.folders())
+    return named_folders(listed or {}, plan.inbox)
+
+
+def named_folders(listed: Mapping[str, str], inbox: str) -> dict[Role, str]:
+    """Junk and Sent among the server's folders: by attribute (RFC 6154), else by the names that are usual."""
+    places = {}
+    for role, names in _KNOWN_NAMES.items():
+        told = [name for name, attributes in listed.items() if f"\\{role.value}" in attributes.split()]
+        usual = [name for wanted in names for name in listed if name.lower() == wanted]
+        if found := [name for name in told + usual if name != inbox]:
+            places[role] = found[0]
+    return places
+
+
+def _read(session: ImapSession, role: Role, folder: str, plan: VisitPlan, brought: _Yield) -> Reading[None]:
+    new = Cursor(role, folder, 0, 0, plan.since)
+    cursor = next((known for known in plan.cursors if (known.role, known.folder) == (role, folder)), new)
+    if sum(len(one.messages) for one in brought.folders) >= MOST_MESSAGES:
+        # What one visit has brought is enough: the rest waits for the next one, at once.
+        brought.folders.append(FolderRead(cursor, cursor.uidvalidity, cursor.last_uid, (), complete=False))
+        return
+    reading = read_folder(session, cursor)
+    read = (yield from reading) if role is Role.INBOX else (yield from unless_refused(reading))
+    brought.folders += [read] if read else []
+
+
+def _do(session: ImapSession, deed: Deed, places: Mapping[Role, str]) -> Reading[bool]:
+    """Mark the message as read, and move it out of junk where that is the deed; one that is gone needs nothing."""
+    yield from open_folder(session, places[deed.role])
+    uids = yield from session.search_message(deed.message_id)
+    if not uids:
+        return True
+    chosen = ",".join(str(uid) for uid in uids).encode()
+    yield from _told(session, b"UID STORE " + chosen + b" +FLAGS.SILENT (\\Seen)")
+    if deed.kind is DeedKind.RESCUE and deed.role is not Role.INBOX:
+        yield from _move(session, chosen, quoted(encode_folder(places[Role.INBOX])))
+    return True
+
+
+def _move(session: ImapSession, chosen: bytes, target: bytes) -> Reading[None]:
+    """By MOVE (RFC 6851), or copy and delete; without UIDPLUS the deleted one stays marked, since EXPUNGE alone would
+    also take what others have marked."""
+    yield from session.ask_capabilities(Stage.READ)
+    if "MOVE" in session.capabilities:
+        yield from _told(session, b"UID MOVE " + chosen + b" " + target)
+        return
+    yield from _told(session, b"UID COPY " + chosen + b" " + target)
+    yield from _told(session, b"UID STORE " + chosen + b" +FLAGS.SILENT (\\Deleted)")
+    if "UIDPLUS" in session.capabilities:
+        yield from _told(session, b"UID EXPUNGE " + chosen)
+
+
+def _told(session: ImapSession, command: bytes) -> Reading[None]:
+    *_, final = yield from session.command(Stage.READ, command)
+    expect_ok(final, Stage.READ)
+
+
+def _found(session: ImapSession, folder: str, sought: tuple[str, ...]) -> Reading[frozenset[str]]:
+    yield from open_folder(session, folder)
+    found = []
+    for message_id in sought:
+        term = quoted(message_id)
+        found += [message_id] if (yield from search(session, b"HEADER Message-ID " + term)) else []
+    return frozenset(found)

@@ -1,0 +1,73 @@
+"""Send one letter, and know what became of it (SPEC K4, FACTS E7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mailboxes.wire.clean import refuse_control, refuse_path
+from mailboxes.wire.connector import Connector
+from mailboxes.wire.conversation import attempt, conversation
+from mailboxes.wire.recorder import Recorder
+from mailboxes.wire.smtp import SmtpParser, SmtpSession
+from mailboxes.wire.values import Leg, LegTarget, Letter, Report
+
+MayGo = Callable[[], Awaitable[bool]]
+
+
+class Fate(StrEnum):
+    """What became of a letter."""
+
+    SENT = "sent"  # the server took it
+    NOT_SENT = "not_sent"  # the server did not take it, for certain
+    UNKNOWN = "unknown"  # the connection ended behind the message, before the server's word
+    STOPPED = "stopped"  # it was not to go any more
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A letter's fate, and the leg's report."""
+
+    fate: Fate
+    report: Report
+
+
+async def send_letter(wanted: LegTarget, letter: Letter, connector: Connector, may_go: MayGo) -> Delivery:
+    """Log in, ask `may_go` once more, and send the letter within the connector's limits. Never raises for the server's
+    fault. RFC 5321 4.5.3.2 grants the server ten minutes after the final dot; who waits less calls it unknown.
+    """
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    session = SmtpSession(wanted.endpoint.security, connector.ehlo_name)
+    stopped = False
+
+    async def talk(recorder: Recorder) -> None:
+        nonlocal stopped
+        refuse_letter(letter)
+        async with conversation(wanted, SmtpParser(connector.limits), connector, recorder) as say:
+            await say(session.open())
+            await say(session.authenticate(wanted.login))
+            stopped = not await may_go()
+            if not stopped:
+                await say(session.submit(letter))
+
+    recorder = await attempt(Leg.SMTP, wanted, began + connector.limits.total_s, talk)
+    report = recorder.report(round((loop.time() - began) * 1000))
+    return Delivery(Fate.STOPPED if stopped else _fate(report, body_sent=session.body_sent), report)
+
+
+def _fate(report: Report, *, body_sent: bool) -> Fate:
+    if report.ok:
+        return Fate.SENT
+    step = report.failed
+    replied = step is not None and step.code[:1].isdigit()
+    return Fate.UNKNOWN if body_sent and not replied else Fate.NOT_SENT
+
+
+def refuse_letter(letter: Letter) -> None:
+    """Raises BadText for an address or a Message-ID that must not stand on the wire."""
+    refuse_path(letter.sender, "sender")
+    refuse_path(letter.recipient, "recipient")
+    refuse_control(letter.message_id, "Message-ID")
