@@ -158,6 +158,8 @@ MAIL_ALLOWED_PORTS = frozenset(int(port) for port in env.list("MAIL_ALLOWED_PORT
 MAIL_CA_FILE = env.str("MAIL_CA_FILE", default="")
 DIAGNOSIS_RULES_FILE = env.str("DIAGNOSIS_RULES_FILE", default="")
 DISCONNECTED_AFTER_HOURS = env.float("DISCONNECTED_AFTER_HOURS", default=24.0)
+# Where people outside reach this site: links in campaign mail begin with it.
+PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
 # What the upper apps do with mail, the most urgent first (`mailboxes.inbox.plugs`).
 MAIL_APPS = ["campaigns.mail", "warmup.mail"]
 # How fast waiting and calendars pass for sending: 1 in earnest; the demo is in a hurry (`mailboxes.outbox.tempo`).

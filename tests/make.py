@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.outgoing import Outgoing
-from mailboxes.models import CheckState, Mailbox, Membership, OAuthClient, Workspace
+from mailboxes.models import CheckState, InboxState, Mailbox, Membership, OAuthClient, Workspace
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.faults import NO_FAULT, Fault
@@ -64,6 +64,11 @@ def make_mailbox(**values: Any) -> Mailbox:
     mailbox = Mailbox.objects.create(**values)
     replace(mailbox, Password(secret()), acting_user=None, now=START)
     return Mailbox.objects.get(pk=mailbox.pk)
+
+
+def caught_up(mailbox: Mailbox, at: datetime = START) -> None:
+    """All of its inbox was read at this moment."""
+    InboxState.objects.filter(mailbox=mailbox).update(complete_at=at)
 
 
 def make_account(sandbox: Sandbox, fault: Fault = NO_FAULT, security: Security | None = None) -> Account:

@@ -31,6 +31,14 @@ class OutMessage(models.Model):
         CANCELLED = "cancelled", "Cancelled"
 
     mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="out_messages", db_index=False)
+    peer = models.ForeignKey(
+        Mailbox,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Warm-up: the mailbox that it goes to, as long as that one works (W2).",
+    )
     purpose = models.CharField(max_length=8, choices=Purpose.choices)
     recipient = models.EmailField(max_length=254)
     subject = models.CharField(max_length=500)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from mailboxes.models import Mailbox, OutMessage
 
@@ -16,11 +16,17 @@ State = OutMessage.State
 LEASE = timedelta(minutes=3)
 
 
+def may_go(now: datetime) -> Q:
+    """What may be sent at this moment: its mailbox may send, and warm-up mail goes to mailboxes that work alone."""
+    to_peer = Q(peer__isnull=True) | Q(peer__in=Mailbox.objects.working())
+    return Q(mailbox__in=Mailbox.objects.can_send(now)) & to_peer
+
+
 def waiting(now: datetime) -> QuerySet[OutMessage]:
     """Due messages whose mailbox may send now and has nothing else under way."""
     under_way = OutMessage.objects.filter(mailbox=OuterRef("mailbox"), state__in=(State.CLAIMED, State.ON_WIRE))
     due = OutMessage.objects.filter(state=State.QUEUED, due_at__lte=now)
-    return due.filter(~Exists(under_way), mailbox__in=Mailbox.objects.can_send(now))
+    return due.filter(may_go(now), ~Exists(under_way))
 
 
 @transaction.atomic
@@ -42,9 +48,7 @@ def hand_over(ids: Collection[int], lease: str, now: datetime) -> set[int]:
     """Mark the claimed ones as on the wire whose mailbox may still send, and which nobody took back. From here on a
     message counts as possibly sent."""
     still = OutMessage.objects.filter(id__in=ids, lease=lease, state=State.CLAIMED)
-    still.filter(lease_until__gt=now, mailbox__in=Mailbox.objects.can_send(now)).update(
-        state=State.ON_WIRE, on_wire_at=now
-    )
+    still.filter(may_go(now), lease_until__gt=now).update(state=State.ON_WIRE, on_wire_at=now)
     handed = OutMessage.objects.filter(id__in=ids, lease=lease, state=State.ON_WIRE)
     return set(handed.values_list("id", flat=True))
 

@@ -28,6 +28,7 @@ class Draft:
     headers: Mapping[str, str] = field(default_factory=dict)
     follows: tuple[str, ...] = ()
     message_id: str = ""
+    peer: Mailbox | None = None
 
 
 def put(drafts: Sequence[Draft], now: datetime) -> list[OutMessage]:
@@ -46,6 +47,7 @@ def _row(draft: Draft, now: datetime) -> OutMessage:
         headers[HEADER] = mark(message_id, draft.recipient)
     return OutMessage(
         mailbox=draft.mailbox,
+        peer=draft.peer,
         purpose=draft.purpose,
         recipient=draft.recipient.lower(),
         subject=draft.subject,

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import email
 import secrets
 import uuid
-from collections import Counter
 from dataclasses import dataclass, field
 
 from mailboxes.sandbox.faults import NO_FAULT, Fault
+from mailboxes.sandbox.folders import Folders, Message
 from mailboxes.wire.values import Endpoint, Security
 
-
-@dataclass
-class Message:
-    """A message in a folder."""
-
-    uid: int
-    raw: bytes
-
-    @property
-    def message_id(self) -> str:
-        """Its Message-ID header."""
-        return str(email.message_from_bytes(self.raw).get("Message-ID", "")).strip()
+__all__ = ["Account", "Message"]
 
 
 @dataclass
-class Account:
+class Account(Folders):
     """The truth about an account. `seen` counts connections, logins and messages by kind."""
 
     address: str
     password: str = field(repr=False)
     security: Security = Security.SSL
     fault: Fault = NO_FAULT
-    folders: dict[str, list[Message]] = field(default_factory=lambda: {"INBOX": []})
     access_tokens: set[str] = field(default_factory=set, repr=False)
     refresh_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     older_refresh_tokens: set[str] = field(default_factory=set, repr=False)
@@ -45,7 +32,8 @@ class Account:
     subject: str = field(default_factory=lambda: str(uuid.uuid4()))
     tenant: str = field(default_factory=lambda: str(uuid.uuid4()))
     delegates: list[Account] = field(default_factory=list, repr=False)
-    seen: Counter[str] = field(default_factory=Counter)
+    hang_up: str = ""  # once, at the end of a message: "before-accept" takes it not, "after-accept" takes it unsaid
+    refuses: dict[str, str] = field(default_factory=dict)  # the reply to RCPT TO, by the recipient's address
     smtp: Endpoint | None = None
     imap: Endpoint | None = None
 
@@ -62,14 +50,6 @@ class Account:
         """The SMTP and IMAP host names."""
         domain = self.address.rpartition("@")[2]
         return f"smtp.{self.slug}.{domain}", f"imap.{self.slug}.{domain}"
-
-    def deliver(self, raw: bytes, folder: str = "INBOX") -> int:
-        """Put a message into a folder; its UID."""
-        messages = self.folders.setdefault(folder, [])
-        uid = messages[-1].uid + 1 if messages else 1
-        messages.append(Message(uid, raw))
-        self.seen["delivered"] += 1
-        return uid
 
     def accepts(self, username: str, secret: str) -> bool:
         """True for the right user name with the password."""

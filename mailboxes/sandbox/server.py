@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import email
-import email.utils
 import ipaddress
-import socket
+import random
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -19,19 +17,17 @@ from mailboxes.sandbox.authority import Authority
 from mailboxes.sandbox.dns_server import DnsServer, Zone
 from mailboxes.sandbox.faults import NO_FAULT, Fault
 from mailboxes.sandbox.http_server import Answered, Asked, HttpServer
-from mailboxes.sandbox.imap_server import ImapSession
+from mailboxes.sandbox.mail_servers import LOOPBACK, MailServers
 from mailboxes.sandbox.oauth_provider import OAuthProvider
-from mailboxes.sandbox.smtp_server import SmtpSession
+from mailboxes.sandbox.post_office import Person, PostOffice
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.resolver import DnsResolver
-from mailboxes.wire.values import Endpoint, Limits, Security
+from mailboxes.wire.values import Limits, Security
 
-LOOPBACK = "127.0.0.1"
 TOKEN_HOST = "login.sandbox.test"
 CLIENT = ("sandbox-client", "sandbox-client-secret-7Xq2")
 ResultT = TypeVar("ResultT")
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
 class Sandbox:
@@ -43,8 +39,8 @@ class Sandbox:
         self.authority = Authority()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
-        self._listening: dict[tuple[str, str], asyncio.Server] = {}
-        self._held: dict[tuple[str, str], socket.socket] = {}
+        self.post_office = PostOffice(self.accounts)
+        self._mail = MailServers(self.authority, self.post_office)
         self.provider = OAuthProvider(lambda: list(self.accounts.values()), dict([CLIENT]))
         self._web: list[asyncio.Server] = []
         self._sites: set[int] = set()
@@ -94,7 +90,7 @@ class Sandbox:
         """Open an account with its two servers."""
         account = Account(address, password, security)
         self.accounts[address] = account
-        self._do(self._open(account))
+        self._do(self._mail.open(account))
         self.set_fault(address, fault)
         return account
 
@@ -102,7 +98,21 @@ class Sandbox:
         """Switch the account's fault, for the next connection on."""
         account = self.accounts[address]
         account.fault = fault
-        self._do(self._follow(account))
+        self._do(self._mail.follow(account))
+
+    @property
+    def people(self) -> dict[str, Person]:
+        """Those outside, by address in lower case: write them into it."""
+        return self.post_office.people
+
+    def answer(self, person_address: str, account_address: str, text: str, *, to_message: bytes | None = None) -> bytes:
+        """A person's message arrives at the account now, and is given: in reply to `to_message`, or else to what the
+        account last sent to them; with b"" it replies to nothing."""
+        return self.post_office.answer(person_address, account_address, text, to_message)
+
+    def cut(self, share: float, choose: random.Random) -> int:
+        """Abruptly end about this share of the mail connections that are open; how many were ended."""
+        return self._do(self._mail.cut(share, choose))
 
     @contextlib.contextmanager
     def website(self, host: str, respond: Callable[[Asked], Answered]) -> Iterator[int]:
@@ -165,60 +175,15 @@ class Sandbox:
         self.provider.base_url = f"https://{TOKEN_HOST}:{self.token_port}"
 
     async def _stop(self) -> None:
-        servers = [*self._listening.values(), *self._web]
-        for server in servers:
+        self._mail.close()
+        for server in self._web:
             server.close()
-        for held in self._held.values():
-            held.close()
         if self._dns is not None:
             self._dns.close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-
-    async def _open(self, account: Account) -> None:
-        places = []
-        for leg, host in zip(("smtp", "imap"), account.hosts, strict=True):
-            server = await asyncio.start_server(self._handler(account, leg), LOOPBACK, 0)
-            self._listening[account.address, leg] = server
-            places.append(Endpoint(host, server.sockets[0].getsockname()[1], account.security))
-        account.smtp, account.imap = places
-
-    async def _follow(self, account: Account) -> None:
-        """Listen, or keep the port and refuse: a bound socket that does not listen refuses connections."""
-        for leg, place, fault in (
-            ("smtp", account.smtp, account.fault.smtp),
-            ("imap", account.imap, account.fault.imap),
-        ):
-            assert place is not None
-            running = self._listening.get((account.address, leg))
-            if fault.connect == "refuse" and running is not None:
-                running.close()
-                del self._listening[account.address, leg]
-                self._held[account.address, leg] = _bound(place.port)
-            elif fault.connect != "refuse" and running is None:
-                held = self._held.pop((account.address, leg))
-                self._listening[account.address, leg] = await asyncio.start_server(
-                    self._handler(account, leg), sock=held
-                )
-
-    def _handler(self, account: Account, leg: str) -> Handler:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if leg == "imap":
-                await ImapSession(account, self.authority, reader, writer).run()
-            else:
-                session = SmtpSession(account, self.authority, reader, writer)
-                session.post = self._post  # type: ignore[method-assign]  # the post office serves all accounts
-                await session.run()
-
-        return serve
-
-    def _post(self, raw: bytes) -> None:
-        headers = email.message_from_bytes(raw)
-        for _name, address in email.utils.getaddresses(headers.get_all("To", [])):
-            with contextlib.suppress(KeyError):
-                self.accounts[address].deliver(raw)
 
     def _zone(self, name: str) -> Zone | None:
         if name == TOKEN_HOST:
@@ -228,10 +193,3 @@ class Sandbox:
                 return Zone(fault=account.fault.dns)
         domains = {address.rpartition("@")[2] for address in self.accounts}
         return self.zones.get(name, Zone(exchangers=(f"mx.{name}",)) if name in domains else None)
-
-
-def _bound(port: int) -> socket.socket:
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((LOOPBACK, port))
-    return sock

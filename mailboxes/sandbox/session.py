@@ -73,8 +73,16 @@ class Session(ABC):
 
     async def say(self, *lines: str) -> None:
         """Send lines."""
-        self.writer.write("".join(f"{line}\r\n" for text in lines for line in text.split("\n")).encode())
+        await self.send("".join(f"{line}\r\n" for text in lines for line in text.split("\n")).encode())
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self.writer.write(data)
         await self.writer.drain()
+
+    def cut(self) -> None:
+        """End the connection abruptly, in whatever it is doing."""
+        self.writer.transport.abort()
 
     def password_fits(self, plain: str) -> bool:
         """Check a PLAIN message."""

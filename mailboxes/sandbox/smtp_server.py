@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
+from mailboxes.sandbox.account import Account
+from mailboxes.sandbox.authority import Authority
+from mailboxes.sandbox.post_office import PostOffice
 from mailboxes.sandbox.session import HangUp, Session
 from mailboxes.wire.values import Security
 
 
 class SmtpSession(Session):
-    """One SMTP connection. What is accepted for a known account arrives in its INBOX (`post`)."""
+    """One SMTP connection. What it accepts goes to the post office, for the recipients of the envelope."""
 
     leg = "smtp"
-    rcpt: tuple[str, ...] = ()
+    sender: str | None = None
+    recipients: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        account: Account,
+        authority: Authority,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        post_office: PostOffice,
+    ) -> None:
+        super().__init__(account, authority, reader, writer)
+        self.post_office = post_office
 
     async def talk(self) -> None:
         if self.fault.greeting:
@@ -32,12 +48,15 @@ class SmtpSession(Session):
         elif verb == "AUTH" and self.encrypted:
             await self._auth(*rest.partition(" ")[::2])
         elif verb == "MAIL" and self.logged_in:
-            await self.say(self.fault.mail.format(address=self.account.address) or "250 2.1.0 Ok")
-        elif verb == "RCPT" and self.logged_in:
-            self.rcpt = (*self.rcpt, rest.partition("<")[2].partition(">")[0])
-            await self.say("250 2.1.5 Ok")
-        elif verb == "DATA" and self.rcpt:
+            await self._mail(_path(rest))
+        elif verb == "RCPT" and self.sender is not None:
+            await self._rcpt(_path(rest))
+        elif verb == "DATA" and self.recipients:
             await self._data()
+        elif verb in ("RSET", "NOOP"):
+            if verb == "RSET":
+                self._reset()
+            await self.say("250 2.0.0 Ok")
         elif verb == "QUIT":
             await self.say("221 2.0.0 Bye")
             raise HangUp
@@ -79,16 +98,42 @@ class SmtpSession(Session):
         password = base64.b64decode(await self.line()).decode()
         return base64.b64encode(f"\0{username}\0{password}".encode()).decode()
 
+    async def _mail(self, sender: str) -> None:
+        refusal = self.fault.mail.format(address=self.account.address)
+        self._reset()
+        self.sender = None if refusal else sender
+        await self.say(refusal or "250 2.1.0 Ok")
+
+    async def _rcpt(self, recipient: str) -> None:
+        refusals = {address.lower(): reply for address, reply in self.account.refuses.items()}
+        refusal = refusals.get(recipient.lower(), "")
+        if not refusal:
+            self.recipients = (*self.recipients, recipient)
+        await self.say(refusal or "250 2.1.5 Ok")
+
     async def _data(self) -> None:
         await self.say("354 End data with <CR><LF>.<CR><LF>")
-        raw = (await self.reader.readuntil(b"\r\n.\r\n"))[:-3].replace(b"\r\n..", b"\r\n.")
+        raw = (await self.reader.readuntil(b"\r\n.\r\n"))[:-3]
+        raw = (b"\r\n" + raw).replace(b"\r\n..", b"\r\n.")[2:]
         if self.fault.data:
             await self.say(self.fault.data)
         else:
-            self.post(raw)
-            await self.say("250 2.0.0 Ok: queued")
-        self.rcpt = ()
+            await self._accept(raw)
+        self._reset()
 
-    def post(self, raw: bytes) -> None:
-        """Hand the message to its recipients; the sandbox puts its post office here."""
-        self.account.deliver(raw)
+    async def _accept(self, raw: bytes) -> None:
+        """Take the message and say so, unless the account hangs up this once."""
+        hangs_up, self.account.hang_up = self.account.hang_up, ""
+        if hangs_up != "before-accept":
+            self.post_office.post(self.account, self.sender or "", self.recipients, raw)
+        if hangs_up:
+            raise HangUp
+        await self.say("250 2.0.0 Ok: queued")
+
+    def _reset(self) -> None:
+        self.sender, self.recipients = None, ()
+
+
+def _path(rest: str) -> str:
+    """The address between the angle brackets; "" for the null sender."""
+    return rest.partition("<")[2].partition(">")[0]

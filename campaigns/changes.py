@@ -1,0 +1,73 @@
+"""What people do to campaigns: one function for each, with its audit row in the same transaction (K3, K5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from campaigns.models import Campaign, Lead, LeadMessage, Suppression
+from campaigns.moving import return_to_leads
+from mailboxes.inbox.due import read_soon
+from mailboxes.models import AuditEntry, OutMessage
+from mailboxes.outbox import queue
+
+State = Campaign.State
+
+
+class CannotStart(Exception):
+    """The campaign lacks something; the text says what."""
+
+
+@transaction.atomic
+def start(campaign: Campaign, *, acting_user: AbstractBaseUser | None, now: datetime) -> None:
+    """Start or resume it. Nothing that was missed meanwhile is made up for. Raises CannotStart."""
+    if lacks := missing(campaign):
+        raise CannotStart(lacks)
+    if _turn(campaign, State.RUNNING, acting_user, now):
+        read_soon(campaign.mailboxes.values_list("id", flat=True), now)
+
+
+@transaction.atomic
+def pause(campaign: Campaign, *, acting_user: AbstractBaseUser | None, now: datetime) -> None:
+    """A person's pause: nothing goes out any more but what is on the wire, and only a person ends it."""
+    if _turn(campaign, State.PAUSED, acting_user, now):
+        waiting = LeadMessage.objects.filter(lead__campaign=campaign, settled=False)
+        return_to_leads(list(waiting.filter(out__state__in=(OutMessage.State.QUEUED, OutMessage.State.CLAIMED))), now)
+
+
+def missing(campaign: Campaign) -> str:
+    """What it lacks to be started; "" for nothing."""
+    first = campaign.steps.filter(number=1).first()
+    if first is None or not first.subject:
+        return "It has no first step with a subject: write one."
+    if not campaign.mailboxes.exists():
+        return "It has no mailbox: add one."
+    return "" if campaign.leads.exists() else "It has no leads: import some."
+
+
+def _turn(campaign: Campaign, state: str, user: AbstractBaseUser | None, now: datetime) -> bool:
+    user_id = user.pk if user else None
+    others = Campaign.objects.filter(pk=campaign.pk).exclude(state=state)
+    changed = others.update(state=state, changed_at=now, changed_by_id=user_id)
+    if changed:
+        action = "campaign started" if state == State.RUNNING else "campaign paused"
+        AuditEntry.objects.create(actor_id=user_id, action=action, at=now, detail=campaign.name)
+    campaign.refresh_from_db()
+    return bool(changed)
+
+
+@transaction.atomic
+def unsubscribe(lead: Lead, now: datetime) -> None:
+    """Never write to this person again from this workspace, in whatever campaign; safe to do twice."""
+    workspace = lead.campaign.workspace
+    Suppression.objects.get_or_create(
+        workspace=workspace,
+        email=lead.email,
+        defaults={"reason": Suppression.Reason.UNSUBSCRIBED, "added_at": now},
+    )
+    leads = Lead.objects.filter(campaign__workspace=workspace, email=lead.email)
+    waiting = LeadMessage.objects.filter(lead__in=leads, settled=False).values_list("out_id", flat=True)
+    queue.cancel(list(waiting))
+    leads.exclude(state=Lead.State.UNSUBSCRIBED).update(state=Lead.State.UNSUBSCRIBED, due_at=None, ended_at=now)

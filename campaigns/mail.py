@@ -1,0 +1,18 @@
+"""What campaigns do with mail (`mailboxes.inbox.plugs`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from campaigns.choosing import choose
+from campaigns.models import Campaign
+from campaigns.taking import take
+
+
+def keen(mailbox_ids: Collection[int]) -> set[int]:
+    """Mailboxes of running campaigns."""
+    links = Campaign.mailboxes.through.objects.filter(campaign__state=Campaign.State.RUNNING)
+    return set(links.filter(mailbox__in=mailbox_ids).values_list("mailbox_id", flat=True))
+
+
+__all__ = ["choose", "keen", "take"]

@@ -1,0 +1,1 @@
+"""Reads received messages: what they say, and whether a person, a machine or a mail server sent them."""
