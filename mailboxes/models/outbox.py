@@ -48,7 +48,7 @@ class OutMessage(models.Model):
     message_id = models.CharField(max_length=255, unique=True)
     in_reply_to = models.CharField(max_length=255, blank=True, default="")
     references = models.TextField(blank=True, default="")
-    thread = models.CharField(max_length=255, db_index=True, help_text="The first Message-ID of its conversation.")
+    thread = models.CharField(max_length=500, db_index=True, help_text="The first Message-ID of its conversation.")
 
     state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
     created_at = models.DateTimeField(default=timezone.now)

@@ -1,0 +1,127 @@
+"""The unified inbox: what people wrote to a workspace, and each message in its conversation (SPEC I3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from mailboxes.models import AuditEntry, InMessage, Mailbox, OutMessage, Workspace
+from mailboxes.outbox import queue
+
+MOST_SHOWN = 200
+MOST_FOLLOWED = 10
+BODY_CHARS = 20_000
+Kind = InMessage.Kind
+
+
+class CannotReply(Exception):
+    """The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message of a conversation, either way."""
+
+    at: datetime
+    is_ours: bool
+    who: str
+    subject: str
+    text: str
+    note: str
+    pk: int
+
+
+def from_people() -> QuerySet[InMessage]:
+    """All but warm-up mail, the latest first."""
+    return InMessage.objects.exclude(kind=Kind.WARMUP).order_by("-arrived_at", "-id")
+
+
+def of_workspace(workspace: Workspace) -> QuerySet[InMessage]:
+    """What people wrote to this workspace's mailboxes."""
+    return from_people().filter(mailbox__workspace=workspace)
+
+
+def searched(rows: QuerySet[InMessage], words: str) -> QuerySet[InMessage]:
+    """Those whose sender, subject or text holds all of the words."""
+    for word in words.split()[:8]:
+        rows = rows.filter(Q(from_address__icontains=word) | Q(subject__icontains=word) | Q(text__icontains=word))
+    return rows
+
+
+def conversation(message: InMessage) -> list[Line]:
+    """The whole conversation of a message, the oldest first, in two queries. Within its mailbox's workspace alone."""
+    workspace = message.mailbox.workspace_id
+    received = InMessage.objects.filter(thread=message.thread, mailbox__workspace=workspace)
+    sent = OutMessage.objects.filter(thread=message.thread, mailbox__workspace=workspace)
+    lines = [_received(row) for row in received.select_related("mailbox").order_by("-arrived_at")[:MOST_SHOWN]]
+    lines += [_sent(row) for row in sent.select_related("mailbox").order_by("-created_at")[:MOST_SHOWN]]
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _received(row: InMessage) -> Line:
+    who = f"{row.from_name} <{row.from_address}>" if row.from_name else row.from_address
+    note = "" if row.kind == Kind.MESSAGE else row.get_kind_display()
+    found = f"found in {row.get_role_display()}" if row.role == "junk" else ""
+    return Line(row.arrived_at, False, who, row.subject, row.text, " · ".join(filter(None, (note, found))), row.pk)
+
+
+def _sent(row: OutMessage) -> Line:
+    at = row.sent_at or row.on_wire_at or row.created_at
+    note = "" if row.state == OutMessage.State.SENT else row.get_state_display()
+    bounced = "bounced" if row.bounced_at else ""
+    return Line(at, True, row.mailbox.address, row.subject, row.body, " · ".join(filter(None, (note, bounced))), row.pk)
+
+
+@transaction.atomic
+def reply(message: InMessage, text: str, *, acting_user: AbstractBaseUser, now: datetime) -> OutMessage:
+    """Queue a person's answer, from the mailbox that was written to, in the conversation. It goes out as soon as that
+    mailbox can send. Raises CannotReply."""
+    body = text.replace("\r\n", "\n").strip()
+    if not body:
+        raise CannotReply("Write something first.")
+    if len(body) > BODY_CHARS:
+        raise CannotReply(f"The answer is longer than {BODY_CHARS} characters.")
+    if message.kind == Kind.BOUNCE or "@" not in message.from_address:
+        raise CannotReply("Nobody reads what is sent to this address.")
+    if not Mailbox.objects.present().filter(pk=message.mailbox_id, wants_smtp=True).exists():
+        raise CannotReply("This mailbox does not send.")
+    row = _queued(message, body, now)
+    AuditEntry.objects.create(
+        actor_id=acting_user.pk,
+        action="reply written",
+        mailbox_id=message.mailbox_id,
+        at=now,
+        detail=row.message_id[:200],
+    )
+    return row
+
+
+def _queued(message: InMessage, body: str, now: datetime) -> OutMessage:
+    subject = message.subject if message.subject.lower().startswith("re:") else f"Re: {message.subject}"
+    draft = queue.Draft(
+        mailbox=message.mailbox,
+        purpose=OutMessage.Purpose.REPLY,
+        recipient=message.from_address,
+        subject=" ".join(subject.split())[:500],
+        body=f"{body}\n",
+        follows=_follows(message),
+        due_at=now,
+    )
+    try:
+        [row] = queue.put([draft], now)
+    except ValueError:
+        raise CannotReply("Nothing can be sent to this address.") from None
+    OutMessage.objects.filter(pk=row.pk).update(thread=message.thread)
+    row.thread = message.thread
+    return row
+
+
+def _follows(message: InMessage) -> tuple[str, ...]:
+    """Message-IDs of what went before, this one last."""
+    ids: Sequence[str] = [*message.references.split()[-MOST_FOLLOWED:], message.message_id]
+    return tuple(one for one in ids if one and len(one) <= 250)
