@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from campaigns.choosing import choose
+from campaigns.choosing import choose, is_waiting
 from campaigns.models import Campaign
 from campaigns.taking import take
 
@@ -15,4 +15,4 @@ def keen(mailbox_ids: Collection[int]) -> set[int]:
     return set(links.filter(mailbox__in=mailbox_ids).values_list("mailbox_id", flat=True))
 
 
-__all__ = ["choose", "keen", "take"]
+__all__ = ["choose", "is_waiting", "keen", "take"]

@@ -177,7 +177,7 @@ BATCH_DEADLINES = 2
 # A task takes no new batch after so many seconds.
 TAKE_FOR_S = 20.0
 
-_workers = env.int("WORKERS", default=7)
+_workers = env.int("WORKERS", default=9)
 Q_CLUSTER = {
     "name": env.str("POSTMEND_WORKER", default="postmend"),
     "orm": "default",

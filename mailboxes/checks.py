@@ -39,10 +39,20 @@ def check_queue_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_workers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """One worker for checks asked for, one for tests, one for the sign of life, one at least for what is due."""
-    if settings.Q_CLUSTER["workers"] >= 4:
+    """One worker each for checks asked for, tests, sending, reading and the sign of life, one at least for what is
+    due."""
+    if settings.Q_CLUSTER["workers"] >= 6:
         return []
-    return [Error("A worker machine needs four workers.", hint="Set WORKERS to 4 or more.", id="mailboxes.E007")]
+    return [Error("A worker machine needs six workers.", hint="Set WORKERS to 6 or more.", id="mailboxes.E007")]
+
+
+@register(Tags.security)
+def check_public_url(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Links in campaign mail lead here; one-click unsubscribe demands https (RFC 8058)."""
+    if not settings.PRODUCTION or settings.PUBLIC_URL.startswith("https://"):
+        return []
+    hint = "Set PUBLIC_URL to where people outside reach this site, as in https://mail.example.com."
+    return [Error("PUBLIC_URL does not begin with https://.", hint=hint, id="mailboxes.E008")]
 
 
 @register(Tags.security)

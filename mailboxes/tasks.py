@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from mailboxes.health import asked, due, retention
 from mailboxes.health.outgoing import from_settings
+from mailboxes.inbox import rounds
 from mailboxes.models import Heartbeat
 from mailboxes.reconnect import removal, testing
 
@@ -25,6 +26,16 @@ def try_credentials() -> int:
     if not tried:  # a task must end well before its timeout: not both in one
         removal.revoke_waiting(from_settings())
     return tried
+
+
+def send_mail() -> int:
+    """Choose and send what may go out. Returns how many messages."""
+    return _drain(lambda: rounds.send_round(settings.CHECK_BATCH, from_settings()))
+
+
+def read_inboxes() -> int:
+    """Read the inboxes that are due. Returns how many."""
+    return _drain(lambda: rounds.read_round(settings.CHECK_BATCH, from_settings()))
 
 
 def check_due() -> int:

@@ -25,6 +25,8 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from mailboxes.health import asked
+from mailboxes.inbox import due as inbox_due
+from mailboxes.inbox import rounds
 from mailboxes.models import CheckState, Heartbeat
 from mailboxes.reconnect import removal, trials
 
@@ -33,10 +35,11 @@ logger = logging.getLogger(__name__)
 TICK_S = 5.0
 SILENT_FOR = timedelta(seconds=45)
 GRACE_S = 10.0
-# Long checks must keep neither the sign of life waiting, nor a check or a test that a person asked for.
-KEPT_FREE = 3
-BEAT, CHECK_ASKED, CHECK_DUE, TRY_CREDENTIALS = (
-    f"mailboxes.tasks.{name}" for name in ("beat", "check_asked", "check_due", "try_credentials")
+# Long checks must keep neither the sign of life waiting, nor mail, nor a check or a test that a person asked for.
+KEPT_FREE = 5
+BEAT, CHECK_ASKED, CHECK_DUE, TRY_CREDENTIALS, SEND_MAIL, READ_INBOXES = (
+    f"mailboxes.tasks.{name}"
+    for name in ("beat", "check_asked", "check_due", "try_credentials", "send_mail", "read_inboxes")
 )
 
 
@@ -153,6 +156,8 @@ def ring(now: datetime) -> list[str]:
         TRY_CREDENTIALS: lambda: (
             trials.waiting(now).exists() or trials.expired(now).exists() or removal.waiting(now).exists()
         ),
+        SEND_MAIL: lambda: rounds.has_mail_to_send(now),
+        READ_INBOXES: lambda: inbox_due.is_due(now),
     }
     bells += [bell for bell, is_waiting in waits.items() if bell not in queued and is_waiting()]
     if _wants_due([task for task in tasks if task.func() == CHECK_DUE], now) and _is_due(now):

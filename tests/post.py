@@ -13,10 +13,9 @@ from campaigns.models import Campaign, Lead, Step
 from mailboxes.health.due import check_mailboxes
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.inbox import plugs
-from mailboxes.inbox.due import read_soon
+from mailboxes.inbox.rounds import send_round
 from mailboxes.inbox.visiting import read_due
 from mailboxes.models import InboxState, Mailbox, Workspace
-from mailboxes.outbox.sending import send_due
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.post_office import Person
 from mailboxes.sandbox.server import Sandbox
@@ -50,12 +49,7 @@ def read(outgoing: Outgoing) -> None:
 
 def work(outgoing: Outgoing) -> int:
     """One round: take note, choose, send, take note. Returns how many messages were claimed."""
-    now = outgoing.clock()
-    plugs.take(now)
-    plugs.choose(MANY, now)
-    sent = send_due(MANY, outgoing)
-    plugs.take(outgoing.clock())
-    return sent
+    return send_round(MANY, outgoing)
 
 
 def rounds(outgoing: Outgoing, clock: Clock, amount: int, **every: float) -> int:
@@ -89,7 +83,6 @@ def run(campaign: Campaign, now: datetime) -> None:
     """Its leads are due, and it runs."""
     campaign.leads.update(due_at=now)
     start(campaign, acting_user=None, now=now)
-    read_soon([], now)
 
 
 def make_people(sandbox: Sandbox, amount: int, manner: str = "silent") -> list[str]:

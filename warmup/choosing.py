@@ -61,6 +61,11 @@ def choose(limit: int, now: datetime) -> int:
     return len(going)
 
 
+def is_waiting(now: datetime) -> bool:
+    """True where a member's time has come."""
+    return PoolMember.objects.filter(active=True, next_at__lte=now).exists()
+
+
 def _gaps(mailbox_ids: Sequence[int]) -> dict[int, tuple[datetime, datetime]]:
     """When each mailbox last left work and came back, by its status changes."""
     changes = StatusChange.objects.filter(mailbox=OuterRef("pk"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from warmup.choosing import choose
+from warmup.choosing import choose, is_waiting
 from warmup.taking import take
 
 
@@ -13,4 +13,4 @@ def keen(mailbox_ids: Collection[int]) -> set[int]:
     return set()
 
 
-__all__ = ["choose", "keen", "take"]
+__all__ = ["choose", "is_waiting", "keen", "take"]

@@ -19,7 +19,8 @@ class Busy(Exception):
 def start_over(mailbox_id: int, *, now: datetime) -> None:
     """Inside the caller's transaction, after the credential or the settings were written. Raises Busy."""
     CheckState.objects.get_or_create(mailbox_id=mailbox_id, defaults={"next_check_at": now})
-    InboxState.objects.get_or_create(mailbox_id=mailbox_id, defaults={"next_read_at": now})
+    # Not read before it is connected: the change of status makes it due.
+    InboxState.objects.get_or_create(mailbox_id=mailbox_id, defaults={"next_read_at": None})
     Pace.objects.get_or_create(mailbox_id=mailbox_id, defaults={"next_send_at": now})
     found = load([mailbox_id]).get(mailbox_id)
     if found is None:

@@ -21,6 +21,9 @@ class MailApp(Protocol):
     def choose(self, limit: int, now: datetime) -> int:
         """Queue what may be sent now; how many messages were queued."""
 
+    def is_waiting(self, now: datetime) -> bool:
+        """True where it might have something to send."""
+
     def keen(self, mailbox_ids: Collection[int]) -> set[int]:
         """Those whose answers are waited for: they are read more often (I4)."""
 
@@ -39,6 +42,11 @@ def take(now: datetime) -> int:
 def choose(limit: int, now: datetime) -> int:
     """Have each choose in turn: campaigns before warm-up."""
     return sum(app.choose(limit, now) for app in apps())
+
+
+def is_waiting(now: datetime) -> bool:
+    """True where any of them might have something to send."""
+    return any(app.is_waiting(now) for app in apps())
 
 
 def keen(mailbox_ids: Collection[int]) -> set[int]:

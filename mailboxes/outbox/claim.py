@@ -55,7 +55,12 @@ def hand_over(ids: Collection[int], lease: str, now: datetime) -> set[int]:
 
 def recover(now: datetime) -> None:
     """What a killed sender left."""
-    _release(OutMessage.objects.filter(state__in=(State.CLAIMED, State.ON_WIRE), lease_until__lte=now))
+    _release(abandoned(now))
+
+
+def abandoned(now: datetime) -> QuerySet[OutMessage]:
+    """Claimed, and their lease has run out."""
+    return OutMessage.objects.filter(state__in=(State.CLAIMED, State.ON_WIRE), lease_until__lte=now)
 
 
 def give_back(lease: str) -> None:

@@ -26,6 +26,7 @@ from mailboxes.wire.values import Limits
 from tests.make import (
     START,
     Clock,
+    caught_up,
     make_mailbox,
     make_oauth_client,
     make_outgoing,
@@ -219,6 +220,7 @@ def test_a_held_mailbox_is_still_checked_and_does_no_work(sandbox: Sandbox, cloc
     assert status_of(mailbox) == ("connected", "")
     assert not Mailbox.objects.can_send(clock.now).exists()
     holds.release([mailbox.pk], acting_user=support, now=clock.now)
+    caught_up(mailbox, clock.now)
     assert Mailbox.objects.can_send(clock.now).exists()
     assert {"paused", "resumed"} <= set(AuditEntry.objects.values_list("action", flat=True))
 

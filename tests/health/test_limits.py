@@ -14,7 +14,7 @@ from mailboxes.models import Failure, Mailbox, StatusChange
 from mailboxes.providers.limits import NO_LIMITS, SendLimits, Window, limits_of
 from mailboxes.states import Source
 from mailboxes.wire.values import Leg, Stage
-from tests.make import DAILY_LIMIT, START, evidence, make_mailbox, state_of
+from tests.make import DAILY_LIMIT, START, caught_up, evidence, make_mailbox, state_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -92,6 +92,7 @@ def test_h13_a_limit_is_no_reconnect_and_ends_by_itself() -> None:
     assert rests.resting_reason == DAILY_LIMIT[2]
     assert Failure.objects.get(mailbox=mailbox).category == "sending_limit"
     for at, may in ((START + 2 * HOUR, False), (START + HOUR + DAY, True)):
+        caught_up(mailbox, at)
         assert Mailbox.objects.can_send(at).exists() is may
         assert Mailbox.objects.can_warm(at).exists() is may
         assert Mailbox.objects.resting(at).exists() is not may

@@ -10,13 +10,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models.functions import Lower
 from rich.console import Console
 from rich.progress import track
 
 from mailboxes.health.check import Checked
 from mailboxes.health.due import check_mailboxes, claim_due
 from mailboxes.health.outgoing import from_settings
+from mailboxes.management.addresses import by_address, cut
 from mailboxes.management.tables import show
 from mailboxes.models import Mailbox
 from mailboxes.states import Source
@@ -49,7 +49,8 @@ class Command(BaseCommand):
             raise CommandError("Name addresses, or give one of --due and --all.")
         if options["due"]:
             return _due()
-        return _cut(_by_address(options["addresses"]) if options["addresses"] else _everything())
+        ids = by_address(options["addresses"]) if options["addresses"] else _everything()
+        return ((batch, Source.ASKED) for batch in cut(ids))
 
     def _print(self, rows: Sequence[dict[str, Any]]) -> None:
         show(self.stdout, f"{len(rows)} checked", COLUMNS, ((list(_shown(row).values()), "") for row in rows))
@@ -66,21 +67,6 @@ def _due() -> Iterator[tuple[list[int], Source]]:
 
 def _everything() -> list[int]:
     return list(Mailbox.objects.present().order_by("id").values_list("id", flat=True))
-
-
-def _by_address(addresses: Sequence[str]) -> list[int]:
-    wanted = {address.lower() for address in addresses}
-    lower = Mailbox.objects.present().annotate(lower=Lower("address"))
-    found = list(lower.filter(lower__in=wanted).values_list("id", "address"))
-    missing = wanted - {address.lower() for _id, address in found}
-    if missing:
-        raise CommandError(f"No mailbox with the address {', '.join(sorted(missing))}.")
-    return [mailbox_id for mailbox_id, _address in found]
-
-
-def _cut(ids: Sequence[int]) -> Iterator[tuple[list[int], Source]]:
-    size = settings.CHECK_BATCH
-    return ((list(ids[at : at + size]), Source.ASKED) for at in range(0, len(ids), size))
 
 
 def _check(batch: tuple[list[int], Source]) -> Iterator[dict[str, Any]]:
