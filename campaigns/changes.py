@@ -33,8 +33,9 @@ def start(campaign: Campaign, *, acting_user: AbstractBaseUser | None, now: date
 def pause(campaign: Campaign, *, acting_user: AbstractBaseUser | None, now: datetime) -> None:
     """A person's pause: nothing goes out any more but what is on the wire, and only a person ends it."""
     if _turn(campaign, State.PAUSED, acting_user, now):
-        waiting = LeadMessage.objects.filter(lead__campaign=campaign, settled=False)
-        return_to_leads(list(waiting.filter(out__state__in=(OutMessage.State.QUEUED, OutMessage.State.CLAIMED))), now)
+        waiting = LeadMessage.objects.select_for_update(of=("self",)).filter(lead__campaign=campaign, settled=False)
+        not_handed = waiting.filter(out__state__in=(OutMessage.State.QUEUED, OutMessage.State.CLAIMED))
+        return_to_leads(list(not_handed.order_by("id")), now)
 
 
 def missing(campaign: Campaign) -> str:

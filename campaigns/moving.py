@@ -18,9 +18,10 @@ MOST = 500
 def take_back(now: datetime) -> None:
     """Queued messages whose mailbox cannot send them, where others may: first messages, and conversations that have
     waited long enough. Their leads are due again."""
-    waiting = LeadMessage.objects.filter(settled=False, out__state=OutMessage.State.QUEUED)
-    stuck = waiting.exclude(out__mailbox__in=Mailbox.objects.working())
-    rows = list(stuck.select_related("lead__campaign", "out")[:MOST])
+    # Locked: who comes second must not give back what has been chosen again meanwhile.
+    waiting = LeadMessage.objects.select_for_update(skip_locked=True, of=("self",)).filter(settled=False)
+    stuck = waiting.filter(out__state=OutMessage.State.QUEUED).exclude(out__mailbox__in=Mailbox.objects.working())
+    rows = list(stuck.select_related("lead__campaign", "out").order_by("id")[:MOST])
     first = [row for row in rows if row.step == 1]
     begun = [row for row in rows if row.step > 1]
     homes = _gone_homes({row.lead.campaign for row in begun}, now)
@@ -29,7 +30,7 @@ def take_back(now: datetime) -> None:
 
 
 def return_to_leads(rows: Sequence[LeadMessage], now: datetime) -> None:
-    """Cancel what has not been handed over, and have its lead chosen again."""
+    """Cancel what has not been handed over, and have its lead chosen again. The caller has locked the rows."""
     gone = queue.cancel([row.out_id for row in rows])
     back = [row for row in rows if row.out_id in gone]
     LeadMessage.objects.filter(id__in=[row.pk for row in back]).delete()

@@ -63,7 +63,10 @@ class Session(ABC):
     async def start_tls(self) -> None:
         """Encrypt, with the certificate that the fault wants."""
         host = self.account.hosts[0 if self.leg == "smtp" else 1]
-        await self.writer.start_tls(self.authority.context(host, self.fault.certificate))
+        try:
+            await self.writer.start_tls(self.authority.context(host, self.fault.certificate))
+        except AttributeError:  # asyncio's way of saying that the connection ended in the handshake
+            raise HangUp from None
         self.encrypted = True
 
     async def line(self) -> str:
