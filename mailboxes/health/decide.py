@@ -145,10 +145,16 @@ def _reply(item: Evidence, snapshot: Snapshot) -> Reply:
 
 
 def _at_the_door(item: Evidence, diagnosis: Diagnosis) -> Diagnosis:
-    """Words about a message or its sender that come before any message keep the mailbox from working all the same."""
-    assert item.failure is not None
-    about_a_message = diagnosis.course is Course.IGNORED and item.failure.stage not in _WITH_A_MESSAGE
-    return replace(diagnosis, course=Course.PASSING) if about_a_message else diagnosis
+    """Words about a message or its sender that come before any message keep the mailbox from working all the same. And
+    a server that puts off one recipient, after login and sender have passed, says nothing of the mailbox."""
+    step = item.failure
+    assert step is not None
+    if diagnosis.course is Course.IGNORED and step.stage not in _WITH_A_MESSAGE:
+        return replace(diagnosis, course=Course.PASSING)
+    is_put_off = step.stage is Stage.RCPT and step.code.startswith("4")
+    if is_put_off and diagnosis.category is Category.TEMPORARY:
+        return replace(diagnosis, course=Course.IGNORED)
+    return diagnosis
 
 
 def _cross_checked(item: Evidence, together: Sequence[Evidence], snapshot: Snapshot, diagnosis: Diagnosis) -> Diagnosis:

@@ -80,6 +80,8 @@ class Postfix:
         certificate = self.dovecot.authority.certificate(self.host)
         (self.folder / "smtp.pem").write_bytes(certificate.private_key_and_cert_chain_pem.bytes())
         (self.folder / "boxes").write_text("".join(f"{address} {address}/\n" for address in self.boxes))
+        # Known at the door, and unknown behind it: mail to it comes back.
+        (self.folder / "aliases").write_text(f"gone@{self.dovecot.domain} left@{self.dovecot.domain}\n")
         values = vars(self.dovecot) | vars(accounts()) | vars(self)
         values |= {"listen": LISTEN, "mail": self.dovecot.mail}
         for name in ("main.cf", "master.cf"):
