@@ -6,11 +6,12 @@ from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import QuerySet
 
 from campaigns.models import Campaign, Lead, LeadMessage, Suppression
 from campaigns.moving import return_to_leads
 from mailboxes.inbox.due import read_soon
-from mailboxes.models import AuditEntry, OutMessage
+from mailboxes.models import AuditEntry, OutMessage, Workspace
 from mailboxes.outbox import queue
 
 State = Campaign.State
@@ -63,12 +64,17 @@ def _turn(campaign: Campaign, state: str, user: AbstractBaseUser | None, now: da
 def unsubscribe(lead: Lead, now: datetime) -> None:
     """Never write to this person again from this workspace, in whatever campaign; safe to do twice."""
     workspace = lead.campaign.workspace
-    Suppression.objects.get_or_create(
-        workspace=workspace,
-        email=lead.email,
-        defaults={"reason": Suppression.Reason.UNSUBSCRIBED, "added_at": now},
-    )
     leads = Lead.objects.filter(campaign__workspace=workspace, email=lead.email)
+    never_again(workspace, lead.email, leads, Suppression.Reason.UNSUBSCRIBED, now)
+
+
+def never_again(workspace: Workspace, email: str, leads: QuerySet[Lead], reason: str, now: datetime) -> bool:
+    """Inside the caller's transaction: the address onto the list, these leads ended, what is queued for them taken
+    back. False where it stood on the list already."""
+    values = {"reason": reason, "added_at": now}
+    _row, is_new = Suppression.objects.get_or_create(workspace=workspace, email=email, defaults=values)
     waiting = LeadMessage.objects.filter(lead__in=leads, settled=False).values_list("out_id", flat=True)
     queue.cancel(list(waiting))
-    leads.exclude(state=Lead.State.UNSUBSCRIBED).update(state=Lead.State.UNSUBSCRIBED, due_at=None, ended_at=now)
+    ended = leads.exclude(state=Lead.State.UNSUBSCRIBED)
+    ended.update(state=Lead.State.UNSUBSCRIBED, due_at=None, ended_at=now, note="On the suppression list.")
+    return is_new

@@ -11,7 +11,7 @@ from django.db.models import Exists, F, Min, OuterRef, Q, Subquery
 
 from campaigns.assigning import Due, Sender, assign
 from campaigns.calendar import Window
-from campaigns.models import Campaign, Lead, Suppression
+from campaigns.models import Campaign, Lead, Step, Suppression
 from campaigns.moving import take_back, without_home
 from campaigns.writing import write
 from mailboxes.models import Mailbox, OutMessage, Pace
@@ -48,10 +48,15 @@ def _has_due(now: datetime) -> Exists:
     return Exists(Lead.objects.filter(campaign=OuterRef("pk"), due_at__lte=now))
 
 
+def _can_begin() -> Exists:
+    """One that was left without steps while it ran waits for them: its leads have not come to an end."""
+    return Exists(Step.objects.filter(campaign=OuterRef("pk"), number=1).exclude(subject=""))
+
+
 def _with_dues(now: datetime) -> list[Campaign]:
     """Running campaigns with somebody to write to, those first whose last turn is longest ago."""
     new = Lead.objects.filter(campaign=OuterRef("pk"), state=State.NEW).order_by().values("campaign")
-    running = Campaign.objects.filter(_has_due(now), state=Campaign.State.RUNNING)
+    running = Campaign.objects.filter(_has_due(now), _can_begin(), state=Campaign.State.RUNNING)
     rows = running.annotate(next_place=Subquery(new.annotate(first=Min("place")).values("first")))
     found: list[Campaign] = list(rows.order_by(F("chosen_at").asc(nulls_first=True))[:CAMPAIGNS_AT_ONCE])
     Campaign.objects.filter(id__in=[one.pk for one in found]).update(chosen_at=now)
@@ -95,10 +100,8 @@ def _follow_ups(campaigns: Sequence[Campaign], senders: Sequence[Sender], now: d
 
 def _moved(campaigns: Sequence[Campaign], now: datetime) -> list[Due]:
     """Conversations whose mailbox is gone, or broken for longer than the campaign waits (K2)."""
-    gone = without_home(campaigns, now)
-    if gone is None:
-        return []
-    rows = Lead.objects.filter(gone, state=State.ACTIVE, due_at__lte=now).order_by("due_at")[: len(campaigns) * 10]
+    homeless = Lead.objects.filter(without_home(campaigns, now), state=State.ACTIVE, due_at__lte=now)
+    rows = homeless.order_by("due_at")[: len(campaigns) * 10]
     return [Due(lead_id, campaign_id, None) for lead_id, campaign_id in rows.values_list("id", "campaign_id")]
 
 

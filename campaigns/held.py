@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import F, Max, OuterRef, Subquery
+from django.db.models import Exists, F, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from campaigns.models import Campaign
@@ -32,6 +32,12 @@ def held(campaigns: Iterable[Campaign]) -> dict[int, Held]:
     for mailbox in rows.only("id", "address", *_STATE):
         by_campaign[vars(mailbox)["campaign_id"]].append(mailbox)
     return {key: _held(mailboxes) for key, mailboxes in by_campaign.items() if not any(map(_works, mailboxes))}
+
+
+def where_held(campaigns: QuerySet[Campaign]) -> QuerySet[Campaign]:
+    """The held ones among these, as a query: running, and none of their mailboxes works."""
+    works = Mailbox.objects.working().filter(wants_smtp=True, campaigns=OuterRef("pk"))
+    return campaigns.filter(~Exists(works), state=Campaign.State.RUNNING)
 
 
 _STATE = (

@@ -76,6 +76,8 @@ def keep(data: bytes, campaign: Campaign, now: datetime) -> Read:
 def _text(data: bytes) -> str:
     if len(data) > MOST_BYTES:
         raise Unreadable(f"The file is larger than {MOST_BYTES // 1_000_000} MB: split it.")
+    if b"\0" in data:
+        raise Unreadable("The file is not in UTF-8: save it again as “CSV UTF-8”.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from campaigns.held import with_broken_since
 from campaigns.models import Campaign, Lead, LeadMessage
@@ -40,9 +40,11 @@ def return_to_leads(rows: Sequence[LeadMessage], now: datetime) -> None:
     leads.filter(state=Lead.State.ACTIVE, step=0).update(state=Lead.State.NEW, home=None)
 
 
-def without_home(campaigns: Sequence[Campaign], now: datetime) -> Q | None:
-    """The leads of these campaigns that need another mailbox; None where no mailbox is gone."""
-    gone = Q(campaign__in=campaigns, home__isnull=True)
+def without_home(campaigns: Sequence[Campaign], now: datetime) -> Q:
+    """The leads of these campaigns that need another mailbox: theirs was deleted, taken out of the campaign, or is
+    broken for too long."""
+    links = Campaign.mailboxes.through.objects.filter(campaign=OuterRef("campaign"), mailbox=OuterRef("home"))
+    gone = Q(~Exists(links), campaign__in=campaigns)
     for campaign_id, mailbox_id in _gone_homes(campaigns, now):
         gone |= Q(campaign=campaign_id, home=mailbox_id)
     return gone

@@ -11,7 +11,6 @@ from mailboxes.wire.values import Security
 
 WORKSPACES = ("Northwind Outreach", "Bluebird Agency", "Kestrel Labs")
 DOMAINS = ("northwind.test", "bluebird.test", "kestrel.test")
-POOL = "General warm-up"
 HEALTHY = 28
 TENANT_FAULT, TENANT_PLACE, TENANT_MAILBOXES = "tenant-smtp-off", 0, 3
 _NAMES = (

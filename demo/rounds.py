@@ -36,11 +36,14 @@ class MovedClock:
         return timezone.now() + self.by
 
 
-def run_rounds(sandbox: Sandbox) -> list[dict[str, Any]]:
-    """All rounds; then one row a mailbox: what was expected and what was found."""
-    clock = MovedClock()
+def way_out(sandbox: Sandbox, clock: MovedClock) -> Outgoing:
+    """The way to the sandbox's servers, by this clock."""
     connector = sandbox.connector(LIMITS)
-    outgoing = Outgoing(mail=connector, tokens=connector, bounds=Bounds(), clock=clock)
+    return Outgoing(mail=connector, tokens=connector, bounds=Bounds(), clock=clock)
+
+
+def run_rounds(outgoing: Outgoing, clock: MovedClock) -> list[dict[str, Any]]:
+    """All rounds; then one row a mailbox: what was expected and what was found."""
     send_test_messages(outgoing)
     for by in ROUNDS:
         clock.by = by

@@ -8,8 +8,8 @@ from datetime import datetime
 from django.contrib.auth import get_user_model
 from django.db import models, transaction
 
-from campaigns.models import Campaign
-from demo.population import DOMAINS, POOL, WORKSPACES, Resident, residents
+from demo import letters
+from demo.population import DOMAINS, WORKSPACES, Resident, residents
 from mailboxes.models import Credential, Mailbox, Membership, OAuthClient, Workspace
 from mailboxes.providers.presets import family
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
@@ -17,7 +17,6 @@ from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.oauth_provider import FLAVOURS
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.states import CredentialKind
-from warmup.models import Pool, PoolMember
 
 USER = "support"
 # Whoever logs in with it has a new password at the sandbox: 16 letters, as Google shows them in four groups.
@@ -40,7 +39,7 @@ def populate(sandbox: Sandbox, now: datetime) -> None:
         for one in everybody:
             client = clients.get(family(one.provider), clients["google"])
             _move_in(one, workspaces[one.workspace], client, sandbox, now)
-        _put_to_work(workspaces)
+        letters.put_to_work(workspaces.values(), sandbox, now)
 
 
 def make_user() -> str:
@@ -77,6 +76,7 @@ def _move_in(one: Resident, workspace: Workspace, client: OAuthClient, sandbox: 
     password = known.password if known and known.password else secrets.token_urlsafe(16)
     account = sandbox.add(one.address, password, one.security, one.fault)
     account.mends = NEW_PASSWORD
+    letters.remember(account, now)
     if known is not None:
         _remember(account, known)
         _settings(Mailbox.objects.filter(address=one.address), account)
@@ -103,15 +103,3 @@ def _settings(rows: models.QuerySet[Mailbox], account: Account) -> None:
         imap_host=account.imap.host, imap_port=account.imap.port, imap_security=account.security,
         smtp_username=account.address, imap_username=account.address,
     )  # fmt: skip
-
-
-def _put_to_work(workspaces: dict[str, Workspace]) -> None:
-    pool = Pool.objects.get_or_create(name=POOL)[0]
-    for name, workspace in workspaces.items():
-        campaign, _ = Campaign.objects.get_or_create(
-            workspace=workspace, name=f"{name}: autumn", defaults={"state": Campaign.State.RUNNING}
-        )
-        mailboxes = list(workspace.mailboxes.order_by("id"))
-        campaign.mailboxes.set(mailboxes[::2])
-        members = [PoolMember(pool=pool, mailbox=mailbox) for mailbox in mailboxes]
-        PoolMember.objects.bulk_create(members, ignore_conflicts=True)

@@ -66,6 +66,14 @@ def is_waiting(now: datetime) -> bool:
     return PoolMember.objects.filter(active=True, next_at__lte=now).exists()
 
 
+def today(members: Sequence[PoolMember], now: datetime) -> dict[int, tuple[int, int]]:
+    """How many messages each member has sent today, and how many it may: by member, in one query. Nothing is stored.
+    Their pools are loaded with them."""
+    gaps = _gaps([one.mailbox_id for one in members])
+    days = [_day(one, gaps.get(one.mailbox_id), now) for one in members]
+    return {day.member.pk: (day.sent, day.allowed) for day in days}
+
+
 def _gaps(mailbox_ids: Sequence[int]) -> dict[int, tuple[datetime, datetime]]:
     """When each mailbox last left work and came back, by its status changes."""
     changes = StatusChange.objects.filter(mailbox=OuterRef("pk"))

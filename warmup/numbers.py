@@ -26,10 +26,14 @@ class Numbers:
     received: int = 0
 
     @property
+    def found(self) -> int:
+        """Those whose place is known."""
+        return self.inbox + self.junk
+
+    @property
     def inbox_percent(self) -> int | None:
         """Of what was found; None where nothing was."""
-        found = self.inbox + self.junk
-        return round(100 * self.inbox / found) if found else None
+        return round(100 * self.inbox / self.found) if self.found else None
 
 
 def numbers(members: Iterable[PoolMember], now: datetime) -> dict[int, Numbers]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -16,6 +16,7 @@ from mailboxes.outbox import queue
 MOST_SHOWN = 200
 MOST_FOLLOWED = 10
 BODY_CHARS = 20_000
+SAME_WITHIN = timedelta(minutes=2)
 Kind = InMessage.Kind
 
 
@@ -80,7 +81,7 @@ def _sent(row: OutMessage) -> Line:
 @transaction.atomic
 def reply(message: InMessage, text: str, *, acting_user: AbstractBaseUser, now: datetime) -> OutMessage:
     """Queue a person's answer, from the mailbox that was written to, in the conversation. It goes out as soon as that
-    mailbox can send. Raises CannotReply."""
+    mailbox can send. The same words within two minutes are the same answer. Raises CannotReply."""
     body = text.replace("\r\n", "\n").strip()
     if not body:
         raise CannotReply("Write something first.")
@@ -90,6 +91,11 @@ def reply(message: InMessage, text: str, *, acting_user: AbstractBaseUser, now: 
         raise CannotReply("Nobody reads what is sent to this address.")
     if not Mailbox.objects.present().filter(pk=message.mailbox_id, wants_smtp=True).exists():
         raise CannotReply("This mailbox does not send.")
+    InMessage.objects.select_for_update().get(pk=message.pk)  # two presses at once take turns
+    answers = OutMessage.objects.filter(thread=message.thread, purpose=OutMessage.Purpose.REPLY, body=f"{body}\n")
+    before = answers.filter(mailbox=message.mailbox_id, created_at__gt=now - SAME_WITHIN).first()
+    if before is not None:
+        return before
     row = _queued(message, body, now)
     AuditEntry.objects.create(
         actor_id=acting_user.pk,

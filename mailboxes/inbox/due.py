@@ -40,9 +40,13 @@ def read_soon(mailbox_ids: Iterable[int], now: datetime) -> None:
 
 
 def watch(mailbox_ids: Iterable[int], now: datetime) -> None:
-    """Somebody looks at these: they are read as often as those in a running campaign."""
-    stale = Q(watched_until__isnull=True) | Q(watched_until__lt=now + WATCHED_FOR / 2)
-    InboxState.objects.filter(stale, mailbox_id__in=list(mailbox_ids)).update(watched_until=now + WATCHED_FOR)
+    """Somebody looks at these: they are read as often as those in a running campaign from now on, and at once where
+    nobody has looked of late."""
+    ids = list(mailbox_ids)
+    unwatched = Q(watched_until__isnull=True) | Q(watched_until__lte=now)
+    read_soon(InboxState.objects.filter(unwatched, mailbox_id__in=ids).values_list("mailbox_id", flat=True), now)
+    stale = unwatched | Q(watched_until__lt=now + WATCHED_FOR / 2)
+    InboxState.objects.filter(stale, mailbox_id__in=ids).update(watched_until=now + WATCHED_FOR)
 
 
 def next_after(now: datetime, *, complete: bool, keen: bool) -> datetime:

@@ -32,6 +32,11 @@ def number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
+def words_of(request: HttpRequest) -> str:
+    """What is searched for; PostgreSQL takes no NUL."""
+    return request.GET.get("q", "").replace("\0", "").strip()[:254]
+
+
 def is_live(request: HttpRequest) -> bool:
     """True where htmx asks for a part of a page."""
     return request.headers.get("HX-Request") == "true"

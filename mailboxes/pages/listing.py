@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from mailboxes.models import Mailbox, Membership, ReconnectRequest, StatusChange, Workspace
 from mailboxes.pages.access import current_workspace, person, private, workspaces_of
+from mailboxes.pages.client import words_of
 from mailboxes.states import Status
 from mailboxes.wording import ago, cause_words
 
@@ -37,7 +38,7 @@ def mailboxes(request: HttpRequest) -> HttpResponse:
     if person(request).is_staff and not workspaces_of(person(request)).exists():
         return redirect("admin:index")
     workspace, now = current_workspace(request), timezone.now()
-    needs, words = request.GET.get("needs") == "reconnect", request.GET.get("q", "").strip()[:254]
+    needs, words = request.GET.get("needs") == "reconnect", words_of(request)
     all_of_it = Mailbox.objects.present().filter(workspace=workspace)
     rows = all_of_it.filter(Q(needs_reconnect=True) | Q(_ASKED_FOR)) if needs else all_of_it
     if words:

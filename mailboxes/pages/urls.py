@@ -11,6 +11,7 @@ from mailboxes.pages import (
     consent,
     credentials,
     help,  # the page's name
+    inbox,
     listing,
     mailbox,
     second_factor,
@@ -25,6 +26,9 @@ urlpatterns = [
     path("mailboxes/<int:pk>/check/", mailbox.check, name="mailbox-check"),
     path("mailboxes/<int:pk>/remove/", mailbox.remove, name="mailbox-remove"),
     path("mailboxes/<int:pk>/credentials/", credentials.credentials, name="credentials"),
+    path("inbox/", inbox.inbox, name="inbox"),
+    path("inbox/<int:pk>/", inbox.message, name="inbox-message"),
+    path("inbox/<int:pk>/reply/", inbox.answer, name="inbox-reply"),
     path("connect/", credentials.connect, name="connect"),
     path("tests/<int:pk>/", trial.trial, name="trial"),
     path("tests/<int:pk>/progress/", trial.progress, name="trial-progress"),

@@ -17,6 +17,7 @@ from tests.make import START, make_mailbox, make_member, make_workspace, registe
 
 pytestmark = pytest.mark.django_db
 BY_MAILBOX = ["mailbox", "mailbox-live", "mailbox-check", "mailbox-remove", "credentials"]
+BY_MESSAGE = ["inbox-message", "inbox-reply"]  # tried in test_inbox_pages.py
 BY_TRIAL = ["trial", "trial-progress", "trial-keep", "trial-discard"]
 FOR_ALL = {
     "sign-in", "sign-out", "recover", "recover-sent", "password_reset_confirm", "invitation", "administrator",
@@ -78,7 +79,7 @@ def test_s5_a_foreign_id_is_as_if_it_were_not_there(
 
 def test_every_page_with_an_id_is_tried_above() -> None:
     with_id = {str(one.name) for one in urlpatterns if "pk" in str(one.pattern)}
-    assert with_id == {*BY_MAILBOX, *BY_TRIAL, "invitation-withdraw"}
+    assert with_id == {*BY_MAILBOX, *BY_MESSAGE, *BY_TRIAL, "invitation-withdraw"}
 
 
 @pytest.mark.parametrize("values", [{"mailbox": "theirs"}, {"workspace": "theirs", "address": "x@example.test"}])

@@ -1,6 +1,7 @@
 """The whole product on sandbox providers: real servers on loopback, web server and worker. Stop with Ctrl-C.
 
---once runs full health rounds on a throwaway database and exits 1 where a mailbox is not found as expected.
+--once runs full health rounds on a throwaway database, then some days of mail, and exits 1 where a mailbox is not found
+as expected, or a message that we call sent did not arrive once.
 --mend mends one mailbox in each way, as a customer does, prints the seconds until its badge cleared, and ends.
 --fault ADDRESS=FAULT switches a fault of the demo that is running (FAULT "none": it works again).
 """
@@ -27,8 +28,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from demo.mending import mend_all
+from demo.post import COLUMNS, run_post
 from demo.processes import Children, port_is_free
-from demo.rounds import disagreements, run_rounds, send_test_messages
+from demo.rounds import MovedClock, disagreements, run_rounds, send_test_messages, way_out
 from demo.seed import USER, ForeignData, make_customers, make_user, populate
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.management.tables import show
@@ -38,6 +40,8 @@ from mailboxes.wire.runner import Bounds
 from mailboxes.wire.values import Limits
 
 INSIDE = "POSTMEND_DEMO_INSIDE"
+# An hour of waiting between messages passes in a minute.
+SPEED = 60
 DEADLINES = {"CONNECT_DEADLINE_S": "3", "COMMAND_DEADLINE_S": "3", "CHECK_DEADLINE_S": "10"}
 
 
@@ -78,14 +82,20 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         with Sandbox() as sandbox:
             populate(sandbox, timezone.now())
-            rows = run_rounds(sandbox)
+            clock = MovedClock()
+            outgoing = way_out(sandbox, clock)
+            rows = run_rounds(outgoing, clock)
+            mail = run_post(sandbox, outgoing, clock)
         if as_json:
-            for row in rows:
+            for row in rows + mail:
                 self.stdout.write(json.dumps(row))
         else:
             self._print(rows)
+            self._print_mail(mail)
         if wrong := disagreements(rows):
             raise CommandError(f"{wrong} of {len(rows)} mailboxes are not as expected.")
+        if wrong := disagreements(mail):
+            raise CommandError(f"{wrong} of {len(mail)} rows of mail: what we call sent is not what arrived.")
 
     def _print(self, rows: list[dict[str, Any]]) -> None:
         shown = [
@@ -93,6 +103,13 @@ class Command(BaseCommand):
         ]
         show(self.stdout, f"{len(rows)} mailboxes, expected and found", list(rows[0]), shown)
         self.stdout.write(f"{len(rows) - disagreements(rows)} of {len(rows)} agree.")
+
+    def _print_mail(self, rows: list[dict[str, Any]]) -> None:
+        shown = [
+            (["yes" if row[name] is True else str(row[name]) for name in COLUMNS], "" if row["ok"] else "bold")
+            for row in rows
+        ]
+        show(self.stdout, "What became of the mail", COLUMNS, shown)
 
     def _live(self, port: int, *, mend: bool, as_json: bool) -> None:
         if not port_is_free(port):
@@ -121,7 +138,9 @@ class Command(BaseCommand):
         """Web server and worker, on the sandbox."""
         wishes = _wishes_file()
         wishes.unlink(missing_ok=True)
-        environment = sandbox.environment(wishes.parent) | DEADLINES
+        speed = {"MAIL_SPEED": str(SPEED), "MAIL_SPEED_FROM": timezone.now().isoformat()}
+        address = {"PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        environment = sandbox.environment(wishes.parent) | DEADLINES | speed | address
         send_test_messages(_outgoing(sandbox))
         server = ["-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"]
         with Children(environment) as children:

@@ -1,0 +1,1 @@
+"""The customers' pages of campaigns (SPEC K1 to K7)."""
