@@ -113,12 +113,12 @@ def _row(line: int, row: dict[str, str | None]) -> Row:
 def _fault(row: Row, known: set[str], unwanted: set[str], wanted: set[str]) -> str:
     if not row.email:
         return "The email address is missing."
+    if not row.email.isascii() or len(row.email) > 254:
+        return "Only addresses of ASCII letters, up to 254 of them, can be written to."
     try:
         validate_email(row.email)
     except ValidationError:
         return "This is no email address."
-    if not row.email.isascii() or len(row.email) > 254:
-        return "Only addresses of ASCII letters, up to 254 of them, can be written to."
     if row.email in unwanted:
         return "This address is on the suppression list."
     if row.email in known:

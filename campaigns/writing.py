@@ -21,7 +21,7 @@ def write(chosen: Mapping[int, int], campaigns: Mapping[int, Campaign], now: dat
     """Queue the next step of each lead (lead to mailbox). Returns how many."""
     leads = list(Lead.objects.filter(id__in=chosen))
     steps = {(step.campaign_id, step.number): step for step in Step.objects.filter(campaign__in=campaigns)}
-    mailboxes = Mailbox.objects.in_bulk(set(chosen.values()))
+    mailboxes = {one.pk: one for one in Mailbox.objects.filter(id__in=set(chosen.values()))}
     told = _conversations(leads)
     ready = [(lead, step) for lead in leads if (step := steps.get((lead.campaign_id, lead.step + 1)))]
     drafts = [
