@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mailboxes.models import Mailbox
+from mailboxes.states import Status
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A titled list of lines, each with a link or ""."""
+    """A titled list of lines, each with a link into the admin or "". `resumes` says in half a sentence what goes on
+    when the mailbox is back ("3 messages go out"), or nothing."""
 
     title: str
     lines: Sequence[tuple[str, str]]
     empty: str
+    resumes: str = ""
 
 
 _makers: list[Callable[[Mailbox], Panel]] = []
@@ -30,3 +33,12 @@ def register(maker: Callable[[Mailbox], Panel]) -> Callable[[Mailbox], Panel]:
 def panels(mailbox: Mailbox) -> list[Panel]:
     """The registered panels, made for this mailbox."""
     return [maker(mailbox) for maker in _makers]
+
+
+def resumes(mailbox: Mailbox, made: Sequence[Panel]) -> str:
+    """What reconnecting will resume, in one sentence (X5, A4); "" for a mailbox that works, or is removed, or where
+    nothing waits."""
+    told = [one.resumes for one in made if one.resumes]
+    if mailbox.status == Status.CONNECTED or mailbox.removed_at is not None or not told:
+        return ""
+    return f"When it is back: {', '.join(told)}."

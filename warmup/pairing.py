@@ -4,7 +4,8 @@ pool (W4). Pure choice, thin reading."""
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -29,10 +30,11 @@ def pair(pool: Pool, senders: Sequence[PoolMember], now: datetime, today: date) 
     for _try in range(TRIES):
         waiting = [one for one in senders if one.pk not in found]
         if waiting:
-            found |= choose(waiting, _stretch(pool, 4 * len(waiting) + LEAST, now, today))
+            found |= choose(waiting, _stretch(pool, 4 * len(waiting) + LEAST, now, today, found.values()))
     left = [one for one in senders if one.pk not in found and not _has_others(one)]
     if left:
-        found |= choose(left, _stretch(pool, 4 * len(left) + LEAST, now, today), own_workspace=True)
+        peers = _stretch(pool, 4 * len(left) + LEAST, now, today, found.values())
+        found |= choose(left, peers, own_workspace=True)
     return found
 
 
@@ -58,15 +60,17 @@ def _fits(sender: PoolMember, peer: PoolMember, own_workspace: bool) -> bool:
     return own_workspace or sender.mailbox.workspace_id != peer.mailbox.workspace_id
 
 
-def _stretch(pool: Pool, amount: int, now: datetime, today: date) -> list[Peer]:
-    """Members from a random place on, round the end of the order, and of them those that can be written to now."""
+def _stretch(pool: Pool, amount: int, now: datetime, today: date, chosen: Iterable[PoolMember] = ()) -> list[Peer]:
+    """Members from a random place on, round the end of the order, and of them those that can be written to now. What
+    has been chosen already is taken off their room."""
+    taken = Counter(one.pk for one in chosen)
     order = PoolMember.objects.filter(pool=pool, active=True).order_by("key")
     place = random_key()
     ids = list(order.filter(key__gte=place).values_list("id", flat=True)[:amount])
     if len(ids) < amount:
         ids += order.filter(key__lt=place).values_list("id", flat=True)[: amount - len(ids)]
     members = PoolMember.objects.peers(now).filter(id__in=ids).select_related("mailbox", "pool")
-    return [Peer(member, room) for member in members if (room := _room(member, today)) > 0]
+    return [Peer(member, room) for member in members if (room := _room(member, today) - taken[member.pk]) > 0]
 
 
 def _room(member: PoolMember, today: date) -> int:

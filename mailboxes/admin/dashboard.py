@@ -1,4 +1,4 @@
-"""The admin's first page: what needs a reconnect, mailboxes by status, open alarms, the queue (SPEC A2)."""
+"""The admin's first page: what needs a reconnect, mailboxes by status, mail, open alarms, the queue (SPEC A2)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from mailboxes.admin.tiles import tiles
 from mailboxes.models import CheckState, Heartbeat, Mailbox, StaffAlarm
 from mailboxes.states import Status
 from mailboxes.wording import ago, cause_words, status_label
@@ -36,6 +37,7 @@ def context(request: HttpRequest, page: dict[str, Any]) -> dict[str, Any]:
             {"label": status_label(status), "count": counts.get(status, 0), "url": f"{listed}?status__exact={status}"}
             for status in Status
         ],
+        "tiles": tiles(request),
         "causes": _causes(listed),
         "alarms": list(StaffAlarm.objects.filter(closed_at__isnull=True)[:5]),
         "workers": [(beat.name, ago(beat.at, now), now - beat.at < SILENT) for beat in Heartbeat.objects.all()[:8]],

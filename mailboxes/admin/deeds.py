@@ -9,19 +9,18 @@ from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.views.decorators.http import require_POST
 
 from mailboxes.admin.base import staff
 from mailboxes.admin.page import last_asked
+from mailboxes.admin.posts import posted
 from mailboxes.health import asked, holds
 from mailboxes.models import Mailbox
 from mailboxes.reconnect import requests
 
 CHECK, HOLD, RECONNECT = "mailboxes.check_mailbox", "mailboxes.hold_mailbox", "mailboxes.reconnect_mailbox"
-_Deed = Callable[[HttpRequest, Mailbox], None]
 
 
 def urls(admin: ModelAdmin[Mailbox]) -> list[URLPattern]:
@@ -37,15 +36,8 @@ def urls(admin: ModelAdmin[Mailbox]) -> list[URLPattern]:
     ]
 
 
-def _post(permission: str, deed: _Deed) -> Callable[..., HttpResponse]:
-    @require_POST
-    def view(request: HttpRequest, pk: int, **_: Any) -> HttpResponse:
-        if not request.user.has_perm(permission):
-            raise PermissionDenied
-        deed(request, get_object_or_404(Mailbox, pk=pk))
-        return redirect("admin:mailboxes_mailbox_change", pk)
-
-    return view
+def _post(permission: str, deed: Callable[[HttpRequest, Mailbox], None]) -> Callable[..., Any]:
+    return posted(Mailbox, permission, deed)
 
 
 def _check(request: HttpRequest, mailbox: Mailbox) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from mailboxes.diagnosis.categories import Actor
 from mailboxes.models import Mailbox
@@ -34,7 +35,7 @@ class NeedsReconnectFilter(SimpleListFilter):
         return queryset.filter(needs_reconnect=False, settings_fault=False) if self.value() == "nothing" else queryset
 
 
-class _ColumnFilter(SimpleListFilter):
+class ColumnFilter(SimpleListFilter):
     """One column, its choices declared."""
 
     choices_declared: tuple[tuple[str, str], ...] = ()
@@ -46,33 +47,37 @@ class _ColumnFilter(SimpleListFilter):
         return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
 
 
-class CauseFilter(_ColumnFilter):
+class CauseFilter(ColumnFilter):
     title = "cause"
     parameter_name = "category"
     choices_declared = tuple(CATEGORY_WORDS.items())
 
 
-class ActorFilter(_ColumnFilter):
+class ActorFilter(ColumnFilter):
     title = "who must act"
     parameter_name = "actor"
     choices_declared = tuple((actor.value, actor.value.capitalize()) for actor in Actor)
 
 
-class ProviderFilter(_ColumnFilter):
+class ProviderFilter(ColumnFilter):
     title = "provider"
     parameter_name = "provider"
     choices_declared = tuple(names())
 
 
 class RestingFilter(SimpleListFilter):
-    title = "sending limit"
+    """At a sending limit (H13), or as a risk, since too much of its mail came back (K6)."""
+
+    title = "resting"
     parameter_name = "resting"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, str]]:
-        return (("yes", "Resting at a limit"),)
+        return (("yes", "At a sending limit"), ("risk", "Too many bounces"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Mailbox]) -> QuerySet[Mailbox]:
         assert isinstance(queryset, MailboxQuerySet)
+        if self.value() == "risk":
+            return queryset.filter(risk_until__gt=timezone.now())
         return queryset.resting() if self.value() else queryset
 
 

@@ -11,22 +11,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from mailboxes.admin.base import ModelAdmin
+from mailboxes.admin.base import ModelAdmin, ReadOnlyAdmin
 from mailboxes.models import AuditEntry, OAuthClient, StaffAlarm, StatusChange
 from mailboxes.reconnect.oauth.registrations import registration
-
-
-class ReadOnlyAdmin(ModelAdmin[Any]):
-    """Nobody adds, edits or deletes."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(StaffAlarm)

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.html import format_html
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
@@ -131,10 +131,8 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
     def state(self, obj: Mailbox) -> SafeString:
         url = reverse("admin:mailboxes_mailbox_change", args=[obj.pk])
         words = "Paused · " + obj.badge if obj.held_since else obj.badge
-        shown = badge(words, url, "Open the diagnosis and what to do")
-        if obj.resting_until is None or obj.resting_until <= timezone.now():
-            return shown
-        return format_html("{} {}", shown, badge("Resting", title=f"Sends again at {obj.resting_until:%H:%M} UTC"))
+        shown = [badge(words, url, "Open the diagnosis and what to do"), *page.resting_badges(obj, timezone.now())]
+        return format_html_join(" ", "{}", ((one,) for one in shown))
 
     @admin.display(description="cause", ordering="category")
     def cause(self, obj: Mailbox) -> str:

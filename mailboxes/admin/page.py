@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils.safestring import SafeString
+
 from mailboxes.admin import picture, timeline
+from mailboxes.admin.badges import badge
 from mailboxes.diagnosis.advice import Action
 from mailboxes.health.domains import sign_of
 from mailboxes.health.legs import unpack
 from mailboxes.health.limits import Use, uses
 from mailboxes.health.policy import leg_status
 from mailboxes.models import AskedCheck, CheckDay, CheckState, Credential, Mailbox, ReconnectRequest
-from mailboxes.panels import panels
+from mailboxes.panels import panels, resumes
 from mailboxes.providers.discovery import domain_of
 from mailboxes.providers.domains import explain
 from mailboxes.providers.limits import limits_of
@@ -50,6 +53,7 @@ def context(mailbox: Mailbox, now: datetime, before: datetime | None = None) -> 
     advice = advice_for(mailbox, oauth=bool(kind and kind[0] == CredentialKind.OAUTH))
     state = CheckState.objects.filter(mailbox=mailbox).first()
     listed, older = timeline.days(mailbox, before or now + timedelta(seconds=1))
+    made = panels(mailbox)
     return {
         "mailbox": mailbox,
         "now": now,
@@ -65,15 +69,30 @@ def context(mailbox: Mailbox, now: datetime, before: datetime | None = None) -> 
         "breaks_soon": _breaks_soon(kind, now),
         "legs": _legs(mailbox, state, kind[0] if kind else "", now),
         "resting": mailbox.resting_until is not None and mailbox.resting_until > now,
+        "bounced_words": mailbox.risk_reason.partition(":")[0],
+        "at_risk": mailbox.risk_until is not None and mailbox.risk_until > now,
         "uses": _uses(mailbox, state, now),
         "domain_sign": _domain_sign(mailbox),
         "picture": _picture(mailbox, now),
         "timeline": listed,
         "older": older.isoformat() if older else "",
         "newer": before is not None,
-        "panels": panels(mailbox),
+        "panels": made,
+        "resumes": resumes(mailbox, made),
         "asked": last_asked(mailbox),
     }
+
+
+def resting_badges(mailbox: Mailbox, now: datetime) -> list[SafeString]:
+    """Why it sends nothing for a while though it works: a sending limit, or a risk; both at once are two badges."""
+    found = []
+    if mailbox.resting_until is not None and mailbox.resting_until > now:
+        until = f"Sending limit; sends again on {mailbox.resting_until:%-d %b at %H:%M} UTC"
+        found.append(badge("Resting", title=until))
+    if mailbox.risk_until is not None and mailbox.risk_until > now:
+        until = f"{mailbox.risk_reason} Sends again on {mailbox.risk_until:%-d %b at %H:%M} UTC"
+        found.append(badge("Resting: bounces", title=until))
+    return found
 
 
 def _breaks_soon(credential: tuple[Any, ...] | None, now: datetime) -> bool:
