@@ -46,6 +46,11 @@ ROWS = """
 
 Claim and record on PostgreSQL, batches of 500, both legs, one mailbox in fifty failing.
 """
+PEERS = """
+## Peers in a small and in a large pool
+
+A peer each for 50 senders, of other workspaces, on PostgreSQL; the median of 20.
+"""
 
 
 def run(*command: str | Path) -> str:
@@ -116,6 +121,18 @@ def database() -> Iterator[str]:
         yield f"| {row['size']:,} | {figures} |"
 
 
+def peers() -> Iterator[str]:
+    """The table of what choosing peers costs, or why there is none."""
+    if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        yield "Not measured: DATABASE_URL names no PostgreSQL."
+        return
+    rows = [json.loads(line) for line in run(sys.executable, "-m", "tests.benchmarks.peers").splitlines()]
+    yield "| members of the pool | peers for 50 senders, ms | ratio |"
+    yield "| ---: | ---: | ---: |"
+    for row in rows:
+        yield f"| {row['size']:,} | {row['ms']:.1f} | {row['ms'] / rows[0]['ms']:.2f} |"
+
+
 def report() -> Iterator[str]:
     """The report's lines, as they become known."""
     with TemporaryDirectory(prefix="postmend-bench-") as made:
@@ -138,6 +155,8 @@ def report() -> Iterator[str]:
             yield from hanging(place)
     yield ROWS
     yield from database()
+    yield PEERS
+    yield from peers()
 
 
 def _median(rows: list[dict[str, float]], key: str) -> float:

@@ -41,15 +41,16 @@ FILL = """
 INSERT INTO mailboxes_mailbox (id, workspace_id, address, provider, tenant, wants_smtp, smtp_host, smtp_port,
   smtp_security, smtp_username, wants_imap, imap_host, imap_port, imap_security, imap_username, imap_folder, status,
   status_since, state_version, pause_reason, auth_failure_open, settings_fault, category, actor, cause_leg, cause_stage,
-  cause_rule, cause_text, resting_reason, hold_reason, created_at)
+  cause_rule, cause_text, resting_reason, hold_reason, risk_reason, sender_name, created_at)
 SELECT n, 1 + n %% 100, 'box' || n || '@example' || n %% 5000 || '.test', 'gmail', '', true, 'smtp.example.test', 465,
   'ssl', '', true, 'imap.example.test', 993, 'ssl', '', 'INBOX', 'connected', %(at)s, 1, '', false, false, '', '', '',
-  '', '', '', '', '', %(at)s FROM generate_series(%(first)s, %(last)s) AS n;
+  '', '', '', '', '', '', '', %(at)s FROM generate_series(%(first)s, %(last)s) AS n;
 INSERT INTO mailboxes_checkstate (mailbox_id, next_check_at, last_check_at, smtp, imap, oauth, use)
 SELECT n, %(at)s - random() * interval '1 hour', %(at)s, %(leg)s, %(leg)s, '{}', '{}'
 FROM generate_series(%(first)s, %(last)s) AS n;
-INSERT INTO mailboxes_credential (mailbox_id, kind, version, replaced_at, refresh_lease, scopes, password)
-SELECT n, 'password', 1, %(at)s, '', '', '\\x00' FROM generate_series(%(first)s, %(last)s) AS n;
+INSERT INTO mailboxes_credential (mailbox_id, kind, version, replaced_at, refresh_lease, scopes, identity,
+  identity_name, password)
+SELECT n, 'password', 1, %(at)s, '', '', '', '', '\\x00' FROM generate_series(%(first)s, %(last)s) AS n;
 """
 
 
