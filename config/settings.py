@@ -169,6 +169,9 @@ KEEP_FAILURES_DAYS = env.float("KEEP_FAILURES_DAYS", default=30.0)
 KEEP_CHANGES_DAYS = env.float("KEEP_CHANGES_DAYS", default=400.0)
 KEEP_ROLLUPS_DAYS = env.float("KEEP_ROLLUPS_DAYS", default=60.0)
 
+KEEP_MAIL_DAYS = env.float("KEEP_MAIL_DAYS", default=400.0)
+KEEP_WARMUP_DAYS = env.float("KEEP_WARMUP_DAYS", default=30.0)
+
 CHECK_BATCH = env.int("CHECK_BATCH", default=200)
 CHECKS_UNDER_WAY = env.int("CHECKS_UNDER_WAY", default=250)
 CHECKS_PER_HOST = env.int("CHECKS_PER_HOST", default=20)

@@ -13,11 +13,21 @@ from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
 from django_q.models import Task
 
-from mailboxes.models import AskedCheck, CheckDay, Failure, MailDomain, StatusChange, Trial
+from mailboxes.models import (
+    AskedCheck,
+    CheckDay,
+    Failure,
+    InMessage,
+    MailDomain,
+    OutMessage,
+    StatusChange,
+    Trial,
+)
 
 CHUNK = 2000
 WITHIN_S = 20.0
 KEEP_TASKS = timedelta(days=7)
+ENDED = tuple(state for state in OutMessage.State if state not in ("queued", "claimed", "on_wire", "unknown"))
 
 
 def prune(now: datetime, chunk: int = CHUNK) -> dict[str, int]:
@@ -30,6 +40,9 @@ def _past(now: datetime) -> Mapping[str, QuerySet[Any]]:
     failures = now - timedelta(days=settings.KEEP_FAILURES_DAYS)
     changes = now - timedelta(days=settings.KEEP_CHANGES_DAYS)
     rollups = now - timedelta(days=settings.KEEP_ROLLUPS_DAYS)
+    mail, warm = now - timedelta(days=settings.KEEP_MAIL_DAYS), now - timedelta(days=settings.KEEP_WARMUP_DAYS)
+    warm_in = InMessage.objects.filter(kind=InMessage.Kind.WARMUP, stored_at__lt=warm)
+    warm_out = OutMessage.objects.filter(purpose=OutMessage.Purpose.WARMUP, created_at__lt=warm)
     return {
         "failures": Failure.objects.filter(at__lt=failures).order_by("at"),
         "credential tests": Trial.objects.filter(asked_at__lt=failures).order_by("asked_at"),
@@ -39,6 +52,10 @@ def _past(now: datetime) -> Mapping[str, QuerySet[Any]]:
         "status changes": StatusChange.objects.filter(at__lt=changes).order_by("at"),
         "hourly roll-ups": CheckDay.objects.filter(day__lt=rollups.date()).order_by("day"),
         "mail domains": MailDomain.objects.filter(looked_up_at__lt=failures).order_by("looked_up_at"),
+        "warm-up mail received": warm_in.order_by("stored_at"),
+        "warm-up mail sent": warm_out.order_by("created_at"),
+        "mail received": InMessage.objects.filter(stored_at__lt=mail).order_by("stored_at"),
+        "mail sent": OutMessage.objects.filter(created_at__lt=mail, state__in=ENDED).order_by("created_at"),
         "queue rows": Task.objects.filter(stopped__lt=now - KEEP_TASKS).order_by("stopped"),
     }
 

@@ -87,7 +87,7 @@ def reply(message: InMessage, text: str, *, acting_user: AbstractBaseUser, now: 
         raise CannotReply("Write something first.")
     if len(body) > BODY_CHARS:
         raise CannotReply(f"The answer is longer than {BODY_CHARS} characters.")
-    if message.kind == Kind.BOUNCE or "@" not in message.from_address:
+    if message.kind in (Kind.BOUNCE, Kind.WARMUP) or "@" not in message.from_address:
         raise CannotReply("Nobody reads what is sent to this address.")
     if not Mailbox.objects.present().filter(pk=message.mailbox_id, wants_smtp=True).exists():
         raise CannotReply("This mailbox does not send.")

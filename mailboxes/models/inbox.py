@@ -96,6 +96,7 @@ class InMessage(models.Model):
             models.Index(fields=("-arrived_at", "-id"), condition=~Q(kind="warmup"), name="in_message_people"),
             models.Index(fields=("mailbox", "-arrived_at"), condition=~Q(kind="warmup"), name="in_message_of_mailbox"),
             models.Index(fields=("stored_at",), name="in_message_age"),
+            models.Index(fields=("from_address",), name="in_message_from"),
         ]
 
     def __str__(self) -> str:

@@ -178,6 +178,7 @@ class Mailbox(models.Model):
             ),
             models.Index(fields=("status", "workspace"), name="mailbox_by_status"),
             models.Index(fields=("resting_until",), condition=Q(resting_until__isnull=False), name="mailbox_resting"),
+            models.Index(fields=("risk_until",), condition=Q(risk_until__isnull=False), name="mailbox_risk"),
             models.Index(
                 fields=("tenant",), condition=Q(category=Category.TENANT_SMTP_DISABLED.value), name="mailbox_tenant_off"
             ),

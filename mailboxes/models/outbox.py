@@ -77,6 +77,7 @@ class OutMessage(models.Model):
             models.Index(fields=("mailbox", "purpose", "on_wire_at"), name="out_message_by_mailbox"),
             models.Index(fields=("recipient", "mailbox"), name="out_message_to"),
             models.Index(fields=("-created_at", "-id"), name="out_message_age"),
+            models.Index(fields=("sent_at",), condition=Q(sent_at__isnull=False), name="out_message_sent"),
         ]
 
     def __str__(self) -> str:

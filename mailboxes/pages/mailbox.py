@@ -18,7 +18,7 @@ from mailboxes.health import asked
 from mailboxes.models import AskedCheck, Credential, Mailbox, ReconnectRequest, Trial
 from mailboxes.pages.access import acts_as_staff, mailbox_for, person, private
 from mailboxes.pages.stages import legs_shown
-from mailboxes.panels import panels
+from mailboxes.panels import panels, resumes
 from mailboxes.providers.presets import by_id, family
 from mailboxes.reconnect import administrator, removal
 from mailboxes.reconnect.limits import Limited, refuse_too_many_checks
@@ -80,6 +80,7 @@ def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, An
     trial = Trial.objects.filter(mailbox=found, done_at__isnull=True).order_by("-asked_at").first()
     request_open = ReconnectRequest.objects.filter(mailbox=found, answered_at__isnull=True).first()
     as_staff = acts_as_staff(request, found.workspace)
+    made = panels(found)
     return {
         "mailbox": found,
         "advice": advice,
@@ -95,7 +96,8 @@ def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, An
         "pending": bool(trial or (check and check.done_at is None) or found.status == Status.UNVERIFIED),
         "request_open": request_open,
         "administrator_url": _administrator_url(request, found),
-        "panels": panels(found),
+        "panels": made,
+        "resumes": resumes(found, made),
         "as_staff": as_staff,
         "identity_name": credential.identity_name if credential else "",
         "since": f"for {ago(found.status_since, now)}".replace("for now", "just now"),
