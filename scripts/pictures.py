@@ -60,6 +60,11 @@ def _customers_places(page: Page, base: str) -> dict[str, str]:
         "customer-members": "/members/",
         "customer-connect": "/connect/",
         "customer-connect-gmail": "/connect/?address=somebody@gmail.com",
+        "customer-inbox": "/inbox/",
+        "customer-campaigns": "/campaigns/",
+        "customer-campaign-new": "/campaigns/new/",
+        "customer-suppressed": "/campaigns/suppressed/",
+        "customer-warm-up": "/warm-up/",
         "customer-help": "/help/",
         "customer-tenant": "/help/tenant_smtp_disabled/",
     }
@@ -67,6 +72,13 @@ def _customers_places(page: Page, base: str) -> dict[str, str]:
     links = [link.get_attribute("href") for link in page.locator("a.address").all()]
     for number, link in enumerate(filter(None, links[:6])):
         places |= {f"customer-broken-{number}": link, f"customer-form-{number}": f"{link}credentials/"}
+    for title, listed, link in (
+        ("customer-conversation", "/inbox/?kind=message", "main li a"),
+        ("customer-campaign", "/campaigns/", "main li a"),
+    ):
+        page.goto(base + listed)
+        if page.locator(link).count():
+            places[title] = page.locator(link).first.get_attribute("href") or listed
     page.goto(base + "/mailboxes/")
     healthy = page.locator("li", has_text="Connected").locator("a.address").first.get_attribute("href")
     return places | ({"customer-healthy": healthy} if healthy else {})
@@ -83,6 +95,12 @@ def _places(page: Page, base: str) -> dict[str, str]:
         "alarms": "/admin/mailboxes/staffalarm/",
         "changes": "/admin/mailboxes/statuschange/",
         "pool": "/admin/warmup/pool/",
+        "members": "/admin/warmup/poolmember/",
+        "exchanges": "/admin/warmup/exchange/",
+        "campaigns": "/admin/campaigns/campaign/",
+        "leads": "/admin/campaigns/lead/",
+        "inbox": "/admin/mailboxes/inmessage/",
+        "outbox": "/admin/mailboxes/outmessage/",
     }
 
 

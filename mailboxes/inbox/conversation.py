@@ -61,7 +61,8 @@ def conversation(message: InMessage) -> list[Line]:
     sent = OutMessage.objects.filter(thread=message.thread, mailbox__workspace=workspace)
     lines = [_received(row) for row in received.select_related("mailbox").order_by("-arrived_at")[:MOST_SHOWN]]
     lines += [_sent(row) for row in sent.select_related("mailbox").order_by("-created_at")[:MOST_SHOWN]]
-    return sorted(lines, key=lambda line: line.at)
+    # Servers tell whole seconds: within one, what we wrote came before its answer.
+    return sorted(lines, key=lambda line: (line.at.replace(microsecond=0), not line.is_ours))
 
 
 def _received(row: InMessage) -> Line:

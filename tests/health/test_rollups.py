@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,17 @@ from mailboxes.health.due import check_mailboxes
 from mailboxes.health.record import record
 from mailboxes.health.retention import prune
 from mailboxes.health.rollups import merged
-from mailboxes.models import AskedCheck, AuditEntry, CheckDay, Failure, Mailbox, MailDomain, StatusChange
+from mailboxes.models import (
+    AskedCheck,
+    AuditEntry,
+    CheckDay,
+    Failure,
+    InMessage,
+    Mailbox,
+    MailDomain,
+    OutMessage,
+    StatusChange,
+)
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.states import Source
 from mailboxes.wire.values import Leg
@@ -111,6 +122,30 @@ def test_o5_each_kind_of_row_is_kept_for_its_time() -> None:
     assert kept() == {
         "Failure": 1, "AskedCheck": 1, "MailDomain": 1, "CheckDay": 2, "StatusChange": 4, "AuditEntry": entries + 5,
     }  # fmt: skip
+
+
+def test_o5_mail_is_kept_for_its_time_and_what_waits_for_good() -> None:
+    mailbox = make_mailbox()
+    for days in (29, 31, 399, 401):
+        at = START - timedelta(days=days)
+        for purpose, state in (("warmup", "sent"), ("campaign", "sent"), ("campaign", "queued"), ("reply", "unknown")):
+            OutMessage.objects.create(
+                mailbox=mailbox, purpose=purpose, state=state, recipient="a@b.test", created_at=at, thread="t",
+                message_id=f"<{days}-{purpose}-{state}>",
+            )  # fmt: skip
+        for kind in ("message", "warmup"):
+            InMessage.objects.create(
+                mailbox=mailbox, kind=kind, role="inbox", uid=1, identity=f"{days}-{kind}", arrived_at=at, stored_at=at
+            )
+    prune(START)
+    states = Counter(OutMessage.objects.values_list("purpose", "state"))
+    assert states == {
+        ("warmup", "sent"): 1,
+        ("campaign", "sent"): 3,
+        ("campaign", "queued"): 4,
+        ("reply", "unknown"): 4,
+    }
+    assert Counter(InMessage.objects.values_list("kind", flat=True)) == {"warmup": 1, "message": 3}
 
 
 def test_o5_times_are_settings(settings: Any) -> None:
