@@ -15,6 +15,7 @@ from django.db.models import Max
 
 from campaigns.models import Campaign, Lead, Step, Suppression
 from campaigns.templating import names
+from mailboxes.wire.clean import BadText, refuse_path
 
 MOST_BYTES = 5_000_000
 MOST_ROWS = 50_000
@@ -117,7 +118,8 @@ def _fault(row: Row, known: set[str], unwanted: set[str], wanted: set[str]) -> s
         return "Only addresses of ASCII letters, up to 254 of them, can be written to."
     try:
         validate_email(row.email)
-    except ValidationError:
+        refuse_path(row.email, "email")
+    except (ValidationError, BadText):
         return "This is no email address."
     if row.email in unwanted:
         return "This address is on the suppression list."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.utils.html import escape
@@ -24,27 +24,34 @@ def write(chosen: Mapping[int, int], campaigns: Mapping[int, Campaign], now: dat
     mailboxes = {one.pk: one for one in Mailbox.objects.filter(id__in=set(chosen.values()))}
     told = _conversations(leads)
     ready = [(lead, step) for lead in leads if (step := steps.get((lead.campaign_id, lead.step + 1)))]
-    drafts = [
-        _draft(lead, step, campaigns[lead.campaign_id], mailboxes[chosen[lead.pk]], told.get(lead.pk, []), now)
+    drafts = {
+        lead.pk: _draft(lead, step, campaigns[lead.campaign_id], mailboxes[chosen[lead.pk]], told.get(lead.pk, []), now)
         for lead, step in ready
-    ]
-    rows = queue.put(drafts, now)
+    }
+    faults = {key: text for key, draft in drafts.items() if (text := queue.fault(draft, now))}
+    going = [(lead, step) for lead, step in ready if lead.pk not in faults]
+    rows = queue.put([drafts[lead.pk] for lead, _step in going], now)
     LeadMessage.objects.bulk_create(
-        [LeadMessage(lead=lead, step=step.number, out=row) for (lead, step), row in zip(ready, rows, strict=True)]
+        [LeadMessage(lead=lead, step=step.number, out=row) for (lead, step), row in zip(going, rows, strict=True)]
     )
-    _note(leads, ready, chosen)
-    spacing = {chosen[lead.pk]: timedelta(minutes=campaigns[lead.campaign_id].spacing_minutes) for lead, _step in ready}
+    _note(leads, drafts.keys(), faults, chosen, now)
+    spacing = {chosen[lead.pk]: timedelta(minutes=campaigns[lead.campaign_id].spacing_minutes) for lead, _step in going}
     paces.space(spacing, now)
     return len(rows)
 
 
-def _note(leads: Iterable[Lead], ready: Sequence[tuple[Lead, Step]], chosen: Mapping[int, int]) -> None:
-    """Nothing is due for a lead while its message is under way; one without a next step has come to its end."""
-    going = {lead.pk for lead, _step in ready}
+def _note(
+    leads: Iterable[Lead], ready: Collection[int], faults: Mapping[int, str], chosen: Mapping[int, int], now: datetime
+) -> None:
+    """Nothing is due for a lead while its message is under way. One without a next step has come to its end, and one
+    for whom no message can be made as well: it must not keep the others waiting."""
+    going = set(ready) - faults.keys()
     update_rows(
         Lead, [{"pk": key, "state": Lead.State.ACTIVE.value, "due_at": None, "home": chosen[key]} for key in going]
     )
-    ended = [lead.pk for lead in leads if lead.pk not in going]
+    refused = {"state": Lead.State.REFUSED.value, "due_at": None, "ended_at": now}
+    update_rows(Lead, [{"pk": key, "note": text, **refused} for key, text in faults.items()])
+    ended = [lead.pk for lead in leads if lead.pk not in ready]
     Lead.objects.filter(id__in=ended).update(state=Lead.State.FINISHED, due_at=None)
 
 

@@ -11,7 +11,7 @@ from mailboxes.models import Mailbox, Workspace
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.post_office import Person
 from mailboxes.sandbox.server import Sandbox
-from mailboxes.states import Status
+from mailboxes.states import PauseReason
 from warmup.models import Pool, PoolMember
 
 POOL = "General warm-up"
@@ -49,9 +49,10 @@ def put_to_work(workspaces: Iterable[Workspace], sandbox: Sandbox, now: datetime
 
 
 def _broken(mailboxes: list[Mailbox], sandbox: Sandbox) -> list[Mailbox]:
-    """The first that the sandbox breaks for good."""
-    faults = ((one, sandbox.accounts[one.address].fault.expect) for one in mailboxes)
-    return [one for one, expect in faults if expect and expect["status"] == Status.NEEDS_REAUTH][:1]
+    """The first that needs a new password, or a new consent."""
+    faults = ((one, sandbox.accounts[one.address].fault) for one in mailboxes)
+    flagged = ((one, fault) for one, fault in faults if fault.is_of_the_secret)
+    return [one for one, fault in flagged if fault.expect["pause_reason"] == PauseReason.AUTH_FAILURE][:1]
 
 
 def _campaign(workspace: Workspace, name: str, mailboxes: list[Mailbox], now: datetime) -> None:

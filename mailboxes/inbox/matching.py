@@ -17,6 +17,7 @@ from mailboxes.wire.visits import Fetched, Role
 
 MOST_REFERENCES = 20
 THREAD_CHARS = 500
+LARGEST = 2_147_483_647  # what the column holds; a server may say anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _row(one: Arrival, out: OutMessage | None, itself: OutMessage | None, now: d
         text=parsed.text,
         arrived_at=one.fetched.arrived_at or parsed.date or now,
         stored_at=now,
-        size=one.fetched.size,
+        size=min(one.fetched.size, LARGEST),
         seen=one.fetched.seen,
         answers=out,
         bounce_outcome=bounce.outcome if bounce else "",

@@ -9,6 +9,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from mailboxes.models import OutMessage
+from mailboxes.wire.addresses import Refused, normal_host
 from mailboxes.wire.values import Letter
 
 _POLICY = SMTP.clone(max_line_length=120)
@@ -16,12 +17,21 @@ _POLICY = SMTP.clone(max_line_length=120)
 
 def new_message_id(address: str) -> str:
     """A Message-ID at the sender's domain (RFC 5322 3.6.4)."""
-    return f"<{uuid.uuid4()}@{address.rpartition('@')[2]}>"
+    return f"<{uuid.uuid4()}@{_ascii(address).rpartition('@')[2]}>"
+
+
+def _ascii(address: str) -> str:
+    """The address with its domain as mail servers know it (IDNA). Raises ValueError for a domain that is none."""
+    name, _, domain = address.rpartition("@")
+    try:
+        return address if domain.isascii() else f"{name}@{normal_host(domain)}"
+    except Refused as refused:
+        raise ValueError(str(refused)) from None
 
 
 def letter(row: OutMessage) -> Letter:
     """What goes on the wire for this row; its mailbox is loaded. Raises ValueError for a header with a line break."""
-    sender = row.mailbox.address
+    sender = _ascii(row.mailbox.address)
     message = EmailMessage(policy=_POLICY)
     message["From"] = Address(row.mailbox.sender_name, addr_spec=sender)
     message["To"] = Address(addr_spec=row.recipient)

@@ -31,6 +31,16 @@ class Draft:
     peer: Mailbox | None = None
 
 
+def fault(draft: Draft, now: datetime) -> str:
+    """Why no server would take this draft, or ""."""
+    try:
+        row = _row(draft, now)
+        refuse_letter(letter(row))
+    except ValueError as error:
+        return f"No message can be made: {error}"[:500]
+    return ""
+
+
 def put(drafts: Sequence[Draft], now: datetime) -> list[OutMessage]:
     """Queue the drafts, in their order, in one statement. Raises ValueError for one that no server would take, since
     it would come back for ever: an address that is none, a line break in a header."""

@@ -42,7 +42,7 @@ def open_folder(session: ImapSession, folder: str) -> Reading[Opened]:
     """SELECT, and what the server says of the folder."""
     untagged = yield from session.select(folder)
     codes = {word: int(number) for reply in untagged for word, number in _code(reply)}
-    counts = [int(reply.text.split()[0]) for reply in untagged if reply.status == "EXISTS"]
+    counts = [_leading_number(reply.text) for reply in untagged if reply.status == "EXISTS"]
     return Opened(codes.get("UIDVALIDITY", 0), codes.get("UIDNEXT", 0), max(counts, default=0))
 
 
@@ -68,7 +68,7 @@ def search(session: ImapSession, *terms: bytes) -> Reading[list[int]]:
     *untagged, final = yield from session.command(Stage.READ, b"UID SEARCH " + b" ".join(terms))
     expect_ok(final, Stage.READ)
     words = [word for reply in untagged if reply.status == "SEARCH" for word in reply.text.split()]
-    return [int(word) for word in words if word.isascii() and word.isdigit()]
+    return [int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 12]
 
 
 def _highest(session: ImapSession, opened: Opened) -> Reading[int]:
@@ -144,6 +144,11 @@ def _body(reply: ImapReply) -> bytes:
         return reply.literal
     short = _SHORT_BODY.search(reply.text)
     return re.sub(r"\\(.)", r"\1", short.group(1)).encode() if short else b""
+
+
+def _leading_number(text: str) -> int:
+    word = text.partition(" ")[0]
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 12 else 0
 
 
 def _number(name: str, text: str) -> int:

@@ -173,6 +173,18 @@ def test_k1_a_campaign_that_lacks_something_is_not_started(lacks: str) -> None:
     assert campaign.state == Campaign.State.DRAFT
 
 
+def test_s3_an_address_that_no_server_takes_keeps_nobody_else_waiting() -> None:
+    mailboxes = ready(make_workspace(), 2)
+    campaign = make_campaign(mailboxes, ['"a<b"@people.test', "ann@people.test"], steps=1)
+    run(campaign, START)
+    turn(START)
+    states = dict(Lead.objects.values_list("email", "state"))
+    assert states == {'"a<b"@people.test': "refused", "ann@people.test": "finished"}
+    assert "plain address" in Lead.objects.get(state="refused").note
+    found = importing.read(b'email\n"""c<d""@people.test"\n', campaign)
+    assert [row.fault for row in found.bad] == ["This is no email address."]
+
+
 # ---- unsubscribing
 
 
