@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from campaigns.models import Campaign, Lead, LeadMessage, Suppression
 from campaigns.moving import return_to_leads
 from mailboxes.inbox.due import read_soon
-from mailboxes.models import AuditEntry, OutMessage, Workspace
+from mailboxes.models import AuditEntry, Workspace
 from mailboxes.outbox import queue
 
 State = Campaign.State
@@ -35,8 +35,7 @@ def pause(campaign: Campaign, *, acting_user: AbstractBaseUser | None, now: date
     """A person's pause: nothing goes out any more but what is on the wire, and only a person ends it."""
     if _turn(campaign, State.PAUSED, acting_user, now):
         waiting = LeadMessage.objects.select_for_update(of=("self",)).filter(lead__campaign=campaign, settled=False)
-        not_handed = waiting.filter(out__state__in=(OutMessage.State.QUEUED, OutMessage.State.CLAIMED))
-        return_to_leads(list(not_handed.order_by("id")), now)
+        return_to_leads(list(waiting.order_by("id")), now)
 
 
 def missing(campaign: Campaign) -> str:
@@ -73,8 +72,10 @@ def never_again(workspace: Workspace, email: str, leads: QuerySet[Lead], reason:
     back. False where it stood on the list already."""
     values = {"reason": reason, "added_at": now}
     _row, is_new = Suppression.objects.get_or_create(workspace=workspace, email=email, defaults=values)
-    waiting = LeadMessage.objects.filter(lead__in=leads, settled=False).values_list("out_id", flat=True)
+    # Locked first: who is choosing one of them at this moment has queued its message then.
+    ids = list(leads.select_for_update(of=("self",)).order_by("id").values_list("id", flat=True))
+    waiting = LeadMessage.objects.filter(lead__in=ids, settled=False).values_list("out_id", flat=True)
     queue.cancel(list(waiting))
-    ended = leads.exclude(state=Lead.State.UNSUBSCRIBED)
+    ended = Lead.objects.filter(id__in=ids).exclude(state=Lead.State.UNSUBSCRIBED)
     ended.update(state=Lead.State.UNSUBSCRIBED, due_at=None, ended_at=now, note="On the suppression list.")
     return is_new

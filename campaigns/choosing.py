@@ -58,7 +58,9 @@ def _with_dues(now: datetime) -> list[Campaign]:
     new = Lead.objects.filter(campaign=OuterRef("pk"), state=State.NEW).order_by().values("campaign")
     running = Campaign.objects.filter(_has_due(now), _can_begin(), state=Campaign.State.RUNNING)
     rows = running.annotate(next_place=Subquery(new.annotate(first=Min("place")).values("first")))
-    found: list[Campaign] = list(rows.order_by(F("chosen_at").asc(nulls_first=True))[:CAMPAIGNS_AT_ONCE])
+    # Locked: who pauses one waits, and then finds what was queued for it.
+    locked = rows.select_for_update(skip_locked=True, of=("self",))
+    found: list[Campaign] = list(locked.order_by(F("chosen_at").asc(nulls_first=True))[:CAMPAIGNS_AT_ONCE])
     Campaign.objects.filter(id__in=[one.pk for one in found]).update(chosen_at=now)
     return found
 
@@ -68,6 +70,7 @@ def _senders(campaigns: Sequence[Campaign], limit: int, now: datetime) -> list[S
     links = Campaign.mailboxes.through.objects.filter(campaign__in=campaigns)
     free = paces.free(now).filter(id__in=links.values("mailbox"))
     locked = Pace.objects.select_for_update(skip_locked=True, of=("self",)).filter(mailbox__in=free)
+    locked = locked.filter(next_send_at__lte=now)  # as it is now that it is locked
     ids = list(locked.order_by("next_send_at").values_list("mailbox_id", flat=True)[:limit])
     campaigns_of: dict[int, list[int]] = {}
     for campaign_id, mailbox_id in links.filter(mailbox__in=ids).values_list("campaign_id", "mailbox_id"):
@@ -90,12 +93,21 @@ def _sent_today(mailbox_ids: Collection[int], campaigns: Iterable[Campaign], now
 def _follow_ups(campaigns: Sequence[Campaign], senders: Sequence[Sender], now: datetime) -> list[Due]:
     """For each free mailbox the conversation that has waited longest."""
     waiting = Lead.objects.filter(campaign__in=campaigns, home=OuterRef("pk"), state=State.ACTIVE, due_at__lte=now)
-    in_campaign = waiting.filter(campaign__mailboxes=F("home"))
+    in_campaign = waiting.filter(campaign__mailboxes=F("home")).exclude(_used_up(campaigns, senders))
     oldest = Subquery(in_campaign.order_by("due_at").values("pk")[:1])
     homes = Mailbox.objects.filter(id__in=[one.mailbox_id for one in senders]).annotate(lead_id=oldest)
     ids = homes.filter(lead_id__isnull=False).values_list("lead_id", flat=True)
     rows = Lead.objects.filter(id__in=list(ids)).order_by("due_at")
     return [Due(*row) for row in rows.values_list("id", "campaign_id", "home_id")]
+
+
+def _used_up(campaigns: Sequence[Campaign], senders: Sequence[Sender]) -> Q:
+    """Conversations of a mailbox that has sent all that their campaign allows it today: others of it may go on."""
+    used_up = Q(pk__in=[])
+    for sender in senders:
+        full = [one.pk for one in campaigns if one.pk in sender.campaigns and sender.sent_today >= one.daily_limit]
+        used_up |= Q(home=sender.mailbox_id, campaign__in=full) if full else Q(pk__in=[])
+    return used_up
 
 
 def _moved(campaigns: Sequence[Campaign], now: datetime) -> list[Due]:

@@ -14,9 +14,8 @@ from campaigns import importing
 from campaigns.changes import never_again
 from campaigns.models import Campaign, Lead, LeadMessage, Step, Suppression
 from campaigns.moving import return_to_leads
-from mailboxes.models import AuditEntry, Mailbox, OutMessage, Workspace
+from mailboxes.models import AuditEntry, Mailbox, Workspace
 
-WAITING = (OutMessage.State.QUEUED, OutMessage.State.CLAIMED)
 OPEN = (Lead.State.NEW, Lead.State.ACTIVE)
 
 
@@ -59,8 +58,7 @@ def _settings() -> list[str]:
 def _leave_others(campaign: Campaign, mailboxes: Collection[Mailbox], now: datetime) -> None:
     """What waits to go out by a mailbox that was taken out of the campaign goes out by another one."""
     open_now = LeadMessage.objects.select_for_update(of=("self",)).filter(lead__campaign=campaign, settled=False)
-    waiting = open_now.filter(out__state__in=WAITING).exclude(out__mailbox__in=mailboxes)
-    return_to_leads(list(waiting.order_by("id")), now)
+    return_to_leads(list(open_now.exclude(out__mailbox__in=mailboxes).order_by("id")), now)
 
 
 @transaction.atomic

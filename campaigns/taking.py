@@ -21,11 +21,16 @@ Out = OutMessage.State
 
 def take(now: datetime) -> int:
     """Answers and bounces first, so that nobody who answered is written to again. Returns how many were taken."""
-    return _take_arrivals(now) + _settle(now)
+    taken, bounced = _take_arrivals(now)
+    if bounced:  # apart, since it locks check states, which come first everywhere
+        with transaction.atomic():
+            risk.assess(bounced, now)
+    return taken + _settle(now)
 
 
 @transaction.atomic
-def _take_arrivals(now: datetime) -> int:
+def _take_arrivals(now: datetime) -> tuple[int, set[int]]:
+    """How many, and the mailboxes that mail came back to for good."""
     waiting = InMessage.objects.select_for_update(skip_locked=True, of=("self",))
     found = waiting.filter(waits_for=OutMessage.Purpose.CAMPAIGN).select_related("answers").order_by("id")
     rows = list(found[:MOST])
@@ -33,9 +38,10 @@ def _take_arrivals(now: datetime) -> int:
     replies = [row for row in rows if row.kind == InMessage.Kind.MESSAGE]
     bounces = [row for row in rows if is_final(row)]
     _end({leads[row.answers_id]: "" for row in replies if row.answers_id in leads}, Lead.State.REPLIED, now)
-    _bounced([row for row in bounces if row.answers_id in leads], leads, now)
+    bounces = [row for row in bounces if row.answers_id in leads]
+    _bounced(bounces, leads, now)
     InMessage.objects.filter(id__in=[row.pk for row in rows]).update(waits_for="")
-    return len(rows)
+    return len(rows), {row.mailbox_id for row in bounces}
 
 
 def _leads(rows: Sequence[InMessage]) -> Mapping[int | None, int]:
@@ -46,8 +52,10 @@ def _leads(rows: Sequence[InMessage]) -> Mapping[int | None, int]:
 
 def _end(notes: Mapping[int, str], state: str, now: datetime) -> None:
     """End these leads, each with its note, and take back what is queued for them. Who unsubscribed stays so."""
-    willing = Lead.objects.filter(id__in=notes).exclude(state=Lead.State.UNSUBSCRIBED).values_list("id", flat=True)
+    leads = Lead.objects.select_for_update().filter(id__in=notes).order_by("id")
+    states = dict(leads.values_list("id", "state"))
     ended = {"state": str(state), "due_at": None, "ended_at": now}
+    willing = [key for key, known in states.items() if known != Lead.State.UNSUBSCRIBED]
     update_rows(Lead, [{"pk": key, "note": notes[key], **ended} for key in willing])
     waiting = LeadMessage.objects.filter(lead__in=notes, settled=False).values_list("out_id", flat=True)
     queue.cancel(list(waiting))
@@ -61,7 +69,6 @@ def _bounced(rows: Sequence[InMessage], leads: Mapping[int | None, int], now: da
     _end({leads[row.answers_id]: row.bounce_text for row in rows}, Lead.State.BOUNCED, now)
     gone = [leads[row.answers_id] for row in rows if is_address_fault(row)]
     _suppress(Lead.objects.filter(id__in=gone).select_related("campaign"), Suppression.Reason.BOUNCED, now)
-    risk.assess({row.mailbox_id for row in rows}, now)
 
 
 def _suppress(leads: Iterable[Lead], reason: str, now: datetime) -> None:
@@ -106,8 +113,5 @@ def _after(row: LeadMessage, wait: timedelta | None) -> dict[str, object]:
 
 
 def _refused(rows: Sequence[LeadMessage], now: datetime) -> None:
-    changes = [
-        {"pk": row.lead_id, "state": Lead.State.REFUSED.value, "due_at": None, "ended_at": now, "note": row.out.text}
-        for row in rows
-    ]
-    update_rows(Lead, changes)
+    ended = {"state": Lead.State.REFUSED.value, "due_at": None, "ended_at": now, "was_state": Lead.State.ACTIVE.value}
+    update_rows(Lead, [{"pk": row.lead_id, "note": row.out.text, **ended} for row in rows], expect=("state",))

@@ -15,6 +15,7 @@ from mailboxes.models.sets import update_rows
 from mailboxes.outbox import paces, queue
 
 MOST_FOLLOWED = 10
+UNFIT_FOR = timedelta(days=1)
 
 
 def write(chosen: Mapping[int, int], campaigns: Mapping[int, Campaign], now: datetime) -> int:
@@ -23,6 +24,8 @@ def write(chosen: Mapping[int, int], campaigns: Mapping[int, Campaign], now: dat
     steps = {(step.campaign_id, step.number): step for step in Step.objects.filter(campaign__in=campaigns)}
     mailboxes = {one.pk: one for one in Mailbox.objects.filter(id__in=set(chosen.values()))}
     told = _conversations(leads)
+    unfit = {key for key, one in mailboxes.items() if queue.sender_fault(one)}
+    leads = [lead for lead in leads if chosen[lead.pk] not in unfit]  # no fault of theirs: others write to them
     ready = [(lead, step) for lead in leads if (step := steps.get((lead.campaign_id, lead.step + 1)))]
     drafts = {
         lead.pk: _draft(lead, step, campaigns[lead.campaign_id], mailboxes[chosen[lead.pk]], told.get(lead.pk, []), now)
@@ -36,7 +39,7 @@ def write(chosen: Mapping[int, int], campaigns: Mapping[int, Campaign], now: dat
     )
     _note(leads, drafts.keys(), faults, chosen, now)
     spacing = {chosen[lead.pk]: timedelta(minutes=campaigns[lead.campaign_id].spacing_minutes) for lead, _step in going}
-    paces.space(spacing, now)
+    paces.space(spacing | dict.fromkeys(unfit, UNFIT_FOR), now)
     return len(rows)
 
 

@@ -131,8 +131,10 @@ def _write_days(days: Sequence[_Day], going: set[int], free: set[int], now: date
 
 
 def _send(days: Sequence[_Day], peers: dict[int, PoolMember], now: datetime) -> None:
-    pairs = [(day.member, peers[day.member.pk]) for day in days]
-    rows = queue.put([_draft(sender, peer, now) for sender, peer in pairs], now)
+    drafts = [(day.member, peers[day.member.pk], _draft(day.member, peers[day.member.pk], now)) for day in days]
+    fit = [one for one in drafts if not queue.fault(one[2], now)]
+    pairs = [(sender, peer) for sender, peer, _draft in fit]
+    rows = queue.put([draft for _sender, _peer, draft in fit], now)
     Exchange.objects.bulk_create(
         [
             Exchange(out=row, sender=sender, receiver=peer, made_at=now)

@@ -69,7 +69,9 @@ def _stretch(pool: Pool, amount: int, now: datetime, today: date, chosen: Iterab
     ids = list(order.filter(key__gte=place).values_list("id", flat=True)[:amount])
     if len(ids) < amount:
         ids += order.filter(key__lt=place).values_list("id", flat=True)[: amount - len(ids)]
-    members = PoolMember.objects.peers(now).filter(id__in=ids).select_related("mailbox", "pool")
+    # Locked, and passed over where another worker holds them: waiting for each other, two would deadlock.
+    members = PoolMember.objects.peers(now).select_for_update(skip_locked=True, of=("self",)).filter(id__in=ids)
+    members = members.select_related("mailbox", "pool")
     return [Peer(member, room) for member in members if (room := _room(member, today) - taken[member.pk]) > 0]
 
 

@@ -63,7 +63,9 @@ def _is_to_be_answered(one: Exchange) -> bool:
 
 def _answer(exchanges: Sequence[Exchange], now: datetime) -> None:
     """In the conversation, after a while, by whoever received it."""
-    rows = queue.put([_draft(one, now) for one in exchanges], now)
+    drafts = [(one, draft) for one in exchanges if not queue.fault(draft := _draft(one, now), now)]
+    exchanges = [one for one, _draft in drafts]
+    rows = queue.put([draft for _one, draft in drafts], now)
     Exchange.objects.bulk_create(
         [
             Exchange(out=row, sender=one.receiver, receiver=one.sender, made_at=now, is_answer=True)

@@ -13,7 +13,7 @@ from mailboxes.health.evidence import Evidence
 from mailboxes.health.policy import LegState, Policy, Standing, failed, is_stale, passed, standing
 from mailboxes.providers.limits import limits_of
 from mailboxes.states import CredentialKind
-from mailboxes.wire.values import Leg, Stage
+from mailboxes.wire.values import Leg, Stage, Step
 
 SMTP_ALONE_REFUSES = "smtp-refuses-what-imap-accepts"
 _WITH_A_MESSAGE = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.READ})
@@ -102,7 +102,7 @@ def _apply(
             decision.legs[item.leg] = passed(state, item.observed_at)
             decision.last = item
         return
-    diagnosis = _at_the_door(item, diagnose(_reply(item, decision.snapshot)))
+    diagnosis = at_the_door(item.failure, diagnose(_reply(item, decision.snapshot)))
     diagnosis = _cross_checked(item, together, decision.snapshot, diagnosis)
     ignored = "" if current else STALE_CREDENTIAL
     if state is not None and not ignored and is_stale(state, item.begun_at):
@@ -144,11 +144,9 @@ def _reply(item: Evidence, snapshot: Snapshot) -> Reply:
     )
 
 
-def _at_the_door(item: Evidence, diagnosis: Diagnosis) -> Diagnosis:
+def at_the_door(step: Step, diagnosis: Diagnosis) -> Diagnosis:
     """Words about a message or its sender that come before any message keep the mailbox from working all the same. And
     a server that puts off one recipient, after login and sender have passed, says nothing of the mailbox."""
-    step = item.failure
-    assert step is not None
     if diagnosis.course is Course.IGNORED and step.stage not in _WITH_A_MESSAGE:
         return replace(diagnosis, course=Course.PASSING)
     is_put_off = step.stage is Stage.RCPT and step.code.startswith("4")

@@ -16,6 +16,7 @@ from mailboxes.outbox import marks, unknown
 from mailboxes.wire.visits import Fetched, Role
 
 MOST_REFERENCES = 20
+MOST_SENT = 1000
 THREAD_CHARS = 500
 LARGEST = 2_147_483_647  # what the column holds; a server may say anything
 
@@ -82,8 +83,8 @@ def _last_to(strangers: Sequence[Arrival]) -> dict[tuple[int, str], OutMessage]:
     rows = OutMessage.objects.filter(
         recipient__in=people, mailbox_id__in=mailboxes, purpose=OutMessage.Purpose.CAMPAIGN, sent_at__isnull=False
     )
-    found = rows.order_by("sent_at").only("id", "message_id", "thread", "purpose", "mailbox_id", "recipient", "state")
-    return {(row.mailbox_id, row.recipient): row for row in found} if people else {}
+    found = rows.order_by("-sent_at").only("id", "message_id", "thread", "purpose", "mailbox_id", "recipient", "state")
+    return {(row.mailbox_id, row.recipient): row for row in reversed(found[:MOST_SENT])} if people else {}
 
 
 def _row(one: Arrival, out: OutMessage | None, itself: OutMessage | None, now: datetime) -> InMessage:

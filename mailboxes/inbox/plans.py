@@ -13,6 +13,8 @@ from mailboxes.wire.visits import Cursor, Deed, DeedKind, Role, VisitPlan
 
 MOST_DEEDS = 20
 BEFORE_THE_GAP = timedelta(days=2)  # FACTS E14: servers know days, and not whose
+DEEDS_FOR = timedelta(days=2)
+PROBES_FOR = timedelta(days=1)
 PLACES_FOR = timedelta(hours=6)
 
 
@@ -40,7 +42,7 @@ def plan_visits(mailbox_ids: Collection[int], now: datetime) -> dict[int, Plan]:
     known = _Known(sought=unknown.sought(mailbox_ids), probes=_probes(states.values(), now))
     for cursor in FolderCursor.objects.filter(mailbox_id__in=mailbox_ids):
         known.cursors[cursor.mailbox_id].append(cursor)
-    for mailbox_id, deed in _deeds(mailbox_ids):
+    for mailbox_id, deed in _deeds(mailbox_ids, now):
         known.deeds[mailbox_id].append(deed)
     mailboxes = Mailbox.objects.filter(id__in=states).values_list("id", "imap_folder", "created_at")
     return {key: _plan(states[key], folder, created_at, known, now) for key, folder, created_at in mailboxes}
@@ -56,7 +58,7 @@ def _plan(state: InboxState, folder: str, created_at: datetime, known: _Known, n
         since=since,
         deeds=tuple(known.deeds[key][:MOST_DEEDS]),
         sought=(*known.sought.get(key, ()), *([probe] if probe else [])),
-        places=_places(state, now),
+        places=_places(state, folder, now),
     )
     return Plan(visit, probe)
 
@@ -65,15 +67,17 @@ def _cursor(row: FolderCursor, since: date) -> Cursor:
     return Cursor(Role(row.role), row.folder, row.uidvalidity, row.last_uid, since)
 
 
-def _places(state: InboxState, now: datetime) -> Mapping[Role, str] | None:
-    """The folders' names as long as they are fresh."""
-    if state.places_at is None or now - state.places_at > PLACES_FOR:
+def _places(state: InboxState, folder: str, now: datetime) -> Mapping[Role, str] | None:
+    """The folders' names as long as they are fresh, and the folder to read is the one that they were asked for."""
+    if state.places_at is None or now - state.places_at > PLACES_FOR or state.places.get(Role.INBOX) != folder:
         return None
     return {Role(role): name for role, name in state.places.items() if role != Role.INBOX}
 
 
-def _deeds(mailbox_ids: Collection[int]) -> Iterable[tuple[int, Deed]]:
-    rows = InMessage.objects.filter(mailbox_id__in=mailbox_ids).exclude(deed="").order_by("id")
+def _deeds(mailbox_ids: Collection[int], now: datetime) -> Iterable[tuple[int, Deed]]:
+    """The latest first: what a server always refuses must not stand before them."""
+    rows = InMessage.objects.filter(mailbox_id__in=mailbox_ids, stored_at__gte=now - DEEDS_FOR).exclude(deed="")
+    rows = rows.order_by("-id")[: MOST_DEEDS * len(mailbox_ids)]
     for row in rows.only("id", "mailbox_id", "deed", "role", "message_id"):
         yield row.mailbox_id, Deed(row.pk, DeedKind(row.deed), Role(row.role), row.message_id)
 
@@ -82,5 +86,7 @@ def _probes(states: Iterable[InboxState], now: datetime) -> dict[int, str]:
     """For mailboxes of which it is not known yet: the last message that was sent a while ago."""
     ids = [state.mailbox_id for state in states if state.saves_sent is None]
     settled = now - unknown.FILED_WITHIN
-    rows = OutMessage.objects.filter(mailbox_id__in=ids, state=OutMessage.State.SENT, sent_at__lte=settled)
+    rows = OutMessage.objects.filter(
+        mailbox_id__in=ids, state=OutMessage.State.SENT, sent_at__range=(settled - PROBES_FOR, settled)
+    )
     return dict(rows.order_by("sent_at").values_list("mailbox_id", "message_id"))

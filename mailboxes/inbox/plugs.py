@@ -3,13 +3,17 @@ in settings (MAIL_APPS, in their order), so that mailboxes need not know them.""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import logging
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
+
+logger = logging.getLogger(__name__)
 
 
 class MailApp(Protocol):
@@ -36,12 +40,26 @@ def apps() -> tuple[MailApp, ...]:
 
 def take(now: datetime) -> int:
     """Have all take note of what arrived."""
-    return sum(app.take(now) for app in apps())
+    return _each(lambda app: app.take(now))
 
 
 def choose(limit: int, now: datetime) -> int:
     """Have each choose in turn: campaigns before warm-up."""
-    return sum(app.choose(limit, now) for app in apps())
+    return _each(lambda app: app.choose(limit, now))
+
+
+def _each(work: Callable[[MailApp], int]) -> int:
+    """A fault of one app must not stop the others, nor what people wrote by hand. Its name and type are logged, and
+    not its text, which may hold a letter; the database's own faults are the caller's."""
+    done = 0
+    for app in apps():
+        try:
+            done += work(app)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            logger.error("%s failed: %s", app.choose.__module__, type(error).__name__)
+    return done
 
 
 def is_waiting(now: datetime) -> bool:

@@ -54,6 +54,7 @@ class OutMessage(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveSmallIntegerField(default=0)
+    withdrawn = models.BooleanField(default=False, help_text="Taken back: it goes out no more, if it has not gone yet.")
     lease = models.CharField(max_length=36, blank=True, default="")
     lease_until = models.DateTimeField(null=True, blank=True)
     on_wire_at = models.DateTimeField(null=True, blank=True)

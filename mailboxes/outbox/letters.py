@@ -12,12 +12,14 @@ from mailboxes.models import OutMessage
 from mailboxes.wire.addresses import Refused, normal_host
 from mailboxes.wire.values import Letter
 
+LONGEST_DOMAIN = 200  # with the rest of a Message-ID it fits its column
 _POLICY = SMTP.clone(max_line_length=120)
 
 
 def new_message_id(address: str) -> str:
     """A Message-ID at the sender's domain (RFC 5322 3.6.4)."""
-    return f"<{uuid.uuid4()}@{_ascii(address).rpartition('@')[2]}>"
+    domain = _ascii(address).rpartition("@")[2]
+    return f"<{uuid.uuid4()}@{domain if len(domain) <= LONGEST_DOMAIN else '.'.join(domain.split('.')[-2:])}>"
 
 
 def _ascii(address: str) -> str:

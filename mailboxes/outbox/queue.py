@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.utils import timezone
+
 from mailboxes.models import Mailbox, OutMessage
 from mailboxes.outbox.letters import letter, new_message_id
 from mailboxes.outbox.marks import HEADER, mark
 from mailboxes.wire.letters import refuse_letter
 
 State = OutMessage.State
+SUBJECT_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ def fault(draft: Draft, now: datetime) -> str:
     return ""
 
 
+def sender_fault(mailbox: Mailbox) -> str:
+    """Why no server would take anything from this mailbox's address, or ""."""
+    return fault(Draft(mailbox, OutMessage.Purpose.REPLY, "a@example.com", "", "", timezone.now()), timezone.now())
+
+
 def put(drafts: Sequence[Draft], now: datetime) -> list[OutMessage]:
     """Queue the drafts, in their order, in one statement. Raises ValueError for one that no server would take, since
     it would come back for ever: an address that is none, a line break in a header."""
@@ -60,7 +68,7 @@ def _row(draft: Draft, now: datetime) -> OutMessage:
         peer=draft.peer,
         purpose=draft.purpose,
         recipient=draft.recipient.lower(),
-        subject=draft.subject,
+        subject=draft.subject[:SUBJECT_CHARS],
         body=draft.body,
         html=draft.html,
         headers=headers,
@@ -74,9 +82,17 @@ def _row(draft: Draft, now: datetime) -> OutMessage:
 
 
 def cancel(ids: Iterable[int]) -> set[int]:
-    """Take back those that have not been handed to a server. Returns which; the others are on their way or there."""
-    wanted = list(ids)
-    rows = OutMessage.objects.filter(id__in=wanted, state__in=(State.QUEUED, State.CLAIMED))
+    """Take these back. Returns those that have not been handed to a server; of the others it is noted, so that none of
+    them goes out once more should its server not have taken it."""
+    wanted = sorted(ids)
+    rows = OutMessage.objects.filter(id__in=wanted)
+    list(rows.select_for_update().order_by("id").values_list("id"))  # one order for all: else two would deadlock
+    rows.update(withdrawn=True)
+    drop_withdrawn(wanted)
+    return set(rows.filter(state=State.CANCELLED).values_list("id", flat=True))
+
+
+def drop_withdrawn(ids: Iterable[int]) -> None:
+    """Of these messages, those that were taken back and wait again: they do not go out."""
+    rows = OutMessage.objects.filter(id__in=list(ids), withdrawn=True, state__in=(State.QUEUED, State.CLAIMED))
     rows.update(state=State.CANCELLED, lease="", lease_until=None)
-    gone = OutMessage.objects.filter(id__in=wanted, state=State.CANCELLED)
-    return set(gone.values_list("id", flat=True))

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from mailboxes.diagnosis.values import Diagnosis, Reply
 from mailboxes.health.check import Checked
+from mailboxes.health.decide import at_the_door
 from mailboxes.health.due import work_and_record
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.outgoing import Outgoing
@@ -65,7 +66,7 @@ class _Batch:
         finish, evidence = self._finish, self._evidence
         for _done in work_and_record(lambda: subjects, evidence, self.outgoing, work, finish=finish, gate=gate):
             pass  # settled in the transaction of its evidence
-        claim.give_back(self.lease)
+        claim.give_back(self.lease, self.outgoing.clock())
 
     def _admit(self, ids: Collection[int]) -> set[int]:
         return claim.hand_over(ids, self.lease, self.outgoing.clock())
@@ -88,11 +89,12 @@ class _Batch:
 
 def _settle(row: OutMessage, delivery: Delivery | None, now: datetime) -> settling.Settled:
     if delivery is None:  # its grant was refused: nothing was tried
-        return settling.Settled(OutMessage.State.QUEUED, counts=False)
+        return settling.Settled(OutMessage.State.QUEUED, now + settling.OURS_AGAIN_AFTER, counts=False)
     failed = delivery.report.failed
     return settling.settle(row, delivery, _diagnosis(row, failed) if failed else None, now)
 
 
 def _diagnosis(row: OutMessage, step: Step) -> Diagnosis:
     provider = family(row.mailbox.provider)
-    return diagnose(Reply(text=step.text, leg=Leg.SMTP, stage=step.stage, provider=provider, code=step.code))
+    found = diagnose(Reply(text=step.text, leg=Leg.SMTP, stage=step.stage, provider=provider, code=step.code))
+    return at_the_door(step, found)

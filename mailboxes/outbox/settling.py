@@ -12,17 +12,22 @@ from mailboxes.diagnosis.categories import Course
 from mailboxes.diagnosis.values import Diagnosis
 from mailboxes.models import OutMessage
 from mailboxes.models.sets import WAS, update_rows
-from mailboxes.outbox import tempo
+from mailboxes.outbox import queue, tempo
 from mailboxes.wire.letters import Delivery, Fate
+from mailboxes.wire.values import Stage
 
 State = OutMessage.State
 # FACTS E5: soon at first, then hourly until a day has passed.
 AGAIN_AFTER = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 30, 60))
 JITTER = 0.2
+# Before a recipient was named, no refusal is about this message.
+_NAMED = (Stage.RCPT, Stage.DATA)
 MOST_ATTEMPTS = 27  # a day of them
 MOST_RIDDLES = 5  # a reply that nobody can read takes the mailbox out of work each time
 # What the mailbox's state holds back from now on; it needs no waiting of its own.
-HELD_BY_HEALTH = frozenset({Course.REFUSAL, Course.SETTINGS, Course.RESTING, Course.OURS})
+HELD_BY_HEALTH = frozenset({Course.REFUSAL, Course.SETTINGS, Course.RESTING})
+# A fault of our own moves no mailbox: it would be claimed again at once.
+OURS_AGAIN_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,9 @@ def _refused(row: OutMessage, delivery: Delivery, diagnosis: Diagnosis, text: st
     assert step is not None
     if diagnosis.course in HELD_BY_HEALTH:
         return Settled(State.QUEUED, now, counts=False, text=text)
-    if diagnosis.course is Course.IGNORED and step.code.startswith("5"):
+    if diagnosis.course is Course.OURS:
+        return Settled(State.QUEUED, now + OURS_AGAIN_AFTER, counts=False, text=text)
+    if diagnosis.course is Course.IGNORED and step.stage in _NAMED and step.code.startswith("5"):
         return Settled(State.REFUSED, text=text)
     if row.attempts >= (MOST_RIDDLES if diagnosis.course is Course.UNSURE else MOST_ATTEMPTS):
         return Settled(State.EXPIRED, text=text)
@@ -67,7 +74,8 @@ def again_after(attempts: int) -> timedelta:
 
 def write(settled: Sequence[tuple[OutMessage, Settled]], now: datetime) -> None:
     """Write all of them where they are still as their sender holds them, in one statement."""
-    update_rows(OutMessage, [_values(row, end, now) for row, end in settled], expect=("lease",))
+    written = update_rows(OutMessage, [_values(row, end, now) for row, end in settled], expect=("lease",))
+    queue.drop_withdrawn(written)
 
 
 def _values(row: OutMessage, end: Settled, now: datetime) -> Mapping[str, Any]:

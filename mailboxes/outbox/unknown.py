@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import F
 
 from mailboxes.models import AuditEntry, OutMessage
+from mailboxes.outbox import queue
 from mailboxes.outbox.claim import State
 
 # A provider files its copy at once; a slow one gets this long.
@@ -32,13 +33,16 @@ def prove(message_ids: Collection[str]) -> None:
 def missing(message_ids: Collection[str], now: datetime) -> None:
     """These are not in the Sent folder of a provider that files what it takes: after a while, they were not sent."""
     rows = OutMessage.objects.filter(message_id__in=message_ids, state=State.UNKNOWN)
-    rows.filter(on_wire_at__lte=now - FILED_WITHIN).update(state=State.QUEUED, due_at=now)
+    lost = list(rows.filter(on_wire_at__lte=now - FILED_WITHIN).values_list("id", flat=True))
+    rows.filter(id__in=lost).update(state=State.QUEUED, due_at=now)
+    queue.drop_withdrawn(lost)
 
 
 def decide(row: OutMessage, *, sent: bool, acting_user_id: int, now: datetime) -> bool:
     """A member of staff has looked. False where it is known by now."""
     values = {"state": State.SENT, "sent_at": row.on_wire_at} if sent else {"state": State.QUEUED, "due_at": now}
     changed = OutMessage.objects.filter(pk=row.pk, state=State.UNKNOWN).update(**values)
+    queue.drop_withdrawn([row.pk])
     if changed:
         action = "unknown message taken as sent" if sent else "unknown message sent again"
         AuditEntry.objects.create(

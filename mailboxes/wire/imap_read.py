@@ -9,12 +9,13 @@ from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from mailboxes.wire.dialogue import Action
-from mailboxes.wire.imap import ImapSession, expect_ok
+from mailboxes.wire.imap import ImapSession, expect_ok, is_number
 from mailboxes.wire.imap_reply import ImapReply
 from mailboxes.wire.values import Stage, WireFault
 from mailboxes.wire.visits import Cursor, Fetched, FolderRead
 
 WINDOW = 500  # UIDs looked over at once
+MOST_WINDOWS = 20  # in one visit: what was looked over is kept, and the next one goes on from there
 MOST_MESSAGES = 50
 MESSAGE_BYTES = 262_144
 ALL_BYTES = 4_194_304
@@ -50,10 +51,13 @@ def read_folder(session: ImapSession, cursor: Cursor) -> Reading[FolderRead]:
     """What came after the cursor, oldest first: at most MOST_MESSAGES and ALL_BYTES of it in one visit."""
     opened = yield from open_folder(session, cursor.folder)
     end = opened.uidnext - 1 if opened.uidnext else (yield from _highest(session, opened))
-    known = cursor.uidvalidity == opened.uidvalidity and cursor.uidvalidity > 0
+    # A server that tells none (0) is taken at its word once something was read.
+    known = cursor.uidvalidity == opened.uidvalidity and (cursor.uidvalidity > 0 or cursor.last_uid > 0)
     last = cursor.last_uid if known else (yield from _before(session, cursor.since, end))
     heads: list[Fetched] = []
-    while last < end and not heads:
+    for _window in range(MOST_WINDOWS):
+        if last >= end or heads:
+            break
         upto = min(last + WINDOW, end)
         heads = yield from _heads(session, last, upto)
         taken = _as_many_as_fit(heads)
@@ -68,7 +72,7 @@ def search(session: ImapSession, *terms: bytes) -> Reading[list[int]]:
     *untagged, final = yield from session.command(Stage.READ, b"UID SEARCH " + b" ".join(terms))
     expect_ok(final, Stage.READ)
     words = [word for reply in untagged if reply.status == "SEARCH" for word in reply.text.split()]
-    return [int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 12]
+    return [int(word) for word in words if is_number(word)]
 
 
 def _highest(session: ImapSession, opened: Opened) -> Reading[int]:
@@ -148,7 +152,7 @@ def _body(reply: ImapReply) -> bytes:
 
 def _leading_number(text: str) -> int:
     word = text.partition(" ")[0]
-    return int(word) if word.isascii() and word.isdigit() and len(word) < 12 else 0
+    return int(word) if is_number(word) else 0
 
 
 def _number(name: str, text: str) -> int:
@@ -158,7 +162,7 @@ def _number(name: str, text: str) -> int:
 
 def _code(reply: ImapReply) -> list[tuple[str, int]]:
     word, _, number = reply.code.partition(" ")
-    return [(word.upper(), int(number))] if number.isascii() and number.isdigit() and len(number) < 12 else []
+    return [(word.upper(), int(number))] if is_number(number) else []
 
 
 def _time(text: str) -> datetime | None:

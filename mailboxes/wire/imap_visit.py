@@ -17,6 +17,7 @@ from mailboxes.wire.utf7 import encode_folder
 from mailboxes.wire.values import Leg, LegTarget, Limits, Stage
 from mailboxes.wire.visits import Cursor, Deed, DeedKind, FolderRead, Role, Visit, VisitPlan
 
+FOLDER_CHARS = 255
 _KNOWN_NAMES = {
     Role.JUNK: ("junk", "spam", "junk email", "junk e-mail", "bulk mail", "bulk", "inbox.junk", "inbox.spam"),
     Role.SENT: ("sent", "sent items", "sent mail", "sent messages", "inbox.sent", "inbox/sent", "inbox.sent messages"),
@@ -54,7 +55,7 @@ async def visit(wanted: LegTarget, plan: VisitPlan, connector: Connector) -> Vis
 
 def wider(limits: Limits) -> Limits:
     """Limits for reading: lists of UIDs make long lines, and messages are literals (bytes)."""
-    return replace(limits, line_bytes=1_048_576, reply_bytes=8_388_608, literal_bytes=524_288)
+    return replace(limits, line_bytes=1_048_576, reply_bytes=16_777_216, literal_bytes=524_288)
 
 
 def _errands(session: ImapSession, plan: VisitPlan, brought: _Yield) -> Reading[None]:
@@ -64,7 +65,7 @@ def _errands(session: ImapSession, plan: VisitPlan, brought: _Yield) -> Reading[
         if deed.role in places and (yield from unless_refused(_do(session, deed, places))):
             brought.done.append(deed.key)
     for role in (Role.INBOX, Role.JUNK):
-        if role in places:
+        if role in places and (role is Role.INBOX or places[role] != plan.inbox):
             yield from _read(session, role, places[role], plan, brought)
     if plan.sought and Role.SENT in places:
         brought.found = yield from unless_refused(_found(session, places[Role.SENT], plan.sought))
@@ -81,6 +82,7 @@ def _places(session: ImapSession, plan: VisitPlan) -> Reading[Mapping[Role, str]
 def named_folders(listed: Mapping[str, str], inbox: str) -> dict[Role, str]:
     """Junk and Sent among the server's folders: by attribute (RFC 6154), else by the names that are usual."""
     places = {}
+    listed = {name: words for name, words in listed.items() if len(name) <= FOLDER_CHARS and name.isprintable()}
     for role, names in _KNOWN_NAMES.items():
         told = [name for name, attributes in listed.items() if f"\\{role.value}" in attributes.split()]
         usual = [name for wanted in names for name in listed if name.lower() == wanted]
@@ -91,7 +93,8 @@ def named_folders(listed: Mapping[str, str], inbox: str) -> dict[Role, str]:
 
 def _read(session: ImapSession, role: Role, folder: str, plan: VisitPlan, brought: _Yield) -> Reading[None]:
     new = Cursor(role, folder, 0, 0, plan.since)
-    cursor = next((known for known in plan.cursors if (known.role, known.folder) == (role, folder)), new)
+    known = next((one for one in plan.cursors if one.folder == folder), new)
+    cursor = replace(known, role=role)
     if sum(len(one.messages) for one in brought.folders) >= MOST_MESSAGES:
         # What one visit has brought is enough: the rest waits for the next one, at once.
         brought.folders.append(FolderRead(cursor, cursor.uidvalidity, cursor.last_uid, (), complete=False))

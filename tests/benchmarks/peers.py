@@ -14,7 +14,7 @@ from functools import partial
 from tests.benchmarks.database import WORKSPACES, fill, timed
 
 from django.core.management import call_command  # isort: skip
-from django.db import connection  # isort: skip
+from django.db import connection, transaction  # isort: skip
 
 from mailboxes.outbox import tempo  # isort: skip
 from warmup.models import Pool, PoolMember  # isort: skip
@@ -48,7 +48,7 @@ def measure(pool: Pool, size: int, at: datetime) -> dict[str, float]:
     today = tempo.calendar(at).date()
     members = PoolMember.objects.filter(pool=pool).select_related("mailbox", "pool")
     senders = list(members.order_by("id")[:SENDERS])
-    found = [timed(partial(pair, pool, senders, at, today)) for _round in range(ROUNDS)]
+    found = [timed(transaction.atomic(partial(pair, pool, senders, at, today))) for _round in range(ROUNDS)]
     return {
         "size": size,
         "ms": statistics.median(row[1] for row in found[5:]),
