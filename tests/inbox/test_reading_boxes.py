@@ -17,6 +17,8 @@ from mailboxes.outbox import queue
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.faults import NO_FAULT, faults
 from mailboxes.sandbox.server import Sandbox
+from mailboxes.wire.imap_visit import named_folders
+from mailboxes.wire.visits import Role
 from tests.make import Clock, make_outgoing, secret
 from tests.post import connect, make_campaign, make_workers, read, run
 from tests.sandbox.clients import letter
@@ -116,6 +118,43 @@ def test_i1_messages_and_cursor_are_stored_together_or_not_at_all(
         broken.setattr(storing, "_write_states", lambda *_: (_ for _ in ()).throw(RuntimeError))
         visit([mailbox.pk], outgoing)
     assert (stored(mailbox), FolderCursor.objects.get(mailbox=mailbox, role="inbox").last_uid) == ([], 0)
+    read(outgoing)
+    assert len(stored(mailbox)) == 2
+
+
+def test_i1_a_folder_whose_part_changes_is_read_on(sandbox: Sandbox, clock: Clock) -> None:
+    [(mailbox, account)] = make_workers(sandbox, 1)
+    outgoing = make_outgoing(sandbox, clock)
+    write(account, 1, "Junk")
+    connect([mailbox], outgoing)
+    Mailbox.objects.update(imap_folder="Junk")
+    write(account, 1, "Junk", start=1)
+    write(account, 1)
+    clock.move(minutes=5)
+    read(outgoing)
+    assert len(stored(mailbox)) == 2, "Junk is the inbox now, and the one that was is watched no more"
+    Mailbox.objects.update(imap_folder="INBOX")
+    write(account, 1, "Junk", start=2)
+    clock.move(minutes=5)
+    read(outgoing)
+    assert len(stored(mailbox)) == 4
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300])
+def test_s2_a_folder_name_that_cannot_be_kept_is_passed_over(name: str) -> None:
+    assert named_folders({name: "\\junk", "Spam": ""}, "INBOX") == {Role.JUNK: "Spam"}
+
+
+def test_i1_a_folder_with_large_gaps_of_uids_is_looked_over_piece_by_piece(sandbox: Sandbox, clock: Clock) -> None:
+    [(mailbox, account)] = make_workers(sandbox, 1)
+    outgoing = make_outgoing(sandbox, clock)
+    write(account, 1)
+    connect([mailbox], outgoing)
+    account.next_uids["INBOX"] = 30_000
+    write(account, 1, start=1)
+    clock.move(minutes=5)
+    visit([mailbox.pk], outgoing)
+    assert (len(stored(mailbox)), FolderCursor.objects.get(mailbox=mailbox, role="inbox").last_uid) == (1, 10_001)
     read(outgoing)
     assert len(stored(mailbox)) == 2
 

@@ -10,10 +10,11 @@ from django.contrib.auth.models import User
 
 from mailboxes.health.record import record
 from mailboxes.models import AuditEntry, CheckState, Failure, InboxState, Mailbox, OutMessage
-from mailboxes.outbox import claim, queue, unknown
+from mailboxes.outbox import claim, queue, sending, unknown
 from mailboxes.sandbox.faults import faults
 from mailboxes.sandbox.folders import INBOX
-from mailboxes.wire.values import Leg
+from mailboxes.wire.letters import Delivery, Fate
+from mailboxes.wire.values import Leg, Report, Stage, Step
 from tests.make import IMAP_REFUSED, evidence, make_mailbox, secret
 from tests.outbox.conftest import Desk
 from tests.post import make_people
@@ -152,6 +153,20 @@ def test_e5_a_recipient_that_is_put_off_for_a_day_is_given_up_with_the_reason(de
         InboxState.objects.update(complete_at=desk.clock.now)
     found = OutMessage.objects.get(pk=row.pk)
     assert (found.state, found.text) == ("expired", "450 4.2.0 Not now")
+
+
+@pytest.mark.parametrize("text", ["554 5.7.1 Message rejected as spam", "550 5.7.1 blocked by policy"])
+def test_k4_words_about_a_message_that_come_before_any_message_do_not_end_it(desk: Desk, text: str) -> None:
+    row = desk.put()
+    step = Step(Stage.GREETING, False, 1, text[:9], text)
+    found = sending._settle(row, Delivery(Fate.NOT_SENT, Report(Leg.SMTP, (step,))), desk.clock.now)
+    assert found.state == "queued"
+
+
+def test_h9_a_fault_of_our_own_client_is_not_tried_again_at_once(desk: Desk) -> None:
+    row = desk.put()
+    found = sending._settle(row, None, desk.clock.now)
+    assert found.state == "queued" and found.due_at is not None and found.due_at > desk.clock.now
 
 
 # ---- the claim and the look before MAIL FROM
