@@ -21,11 +21,15 @@ def take_back(now: datetime) -> None:
     # Locked: who comes second must not give back what has been chosen again meanwhile.
     waiting = LeadMessage.objects.select_for_update(skip_locked=True, of=("self",)).filter(settled=False)
     stuck = waiting.filter(out__state=OutMessage.State.QUEUED).exclude(out__mailbox__in=Mailbox.objects.working())
-    rows = list(stuck.select_related("lead__campaign", "out").order_by("id")[:MOST])
+    rows = list(stuck.select_related("lead__campaign", "out__mailbox").order_by("id")[:MOST])
     first = [row for row in rows if row.step == 1]
     begun = [row for row in rows if row.step > 1]
     homes = _gone_homes({row.lead.campaign for row in begun}, now)
-    moving = [row for row in begun if (row.lead.campaign_id, row.out.mailbox_id) in homes]
+    moving = [
+        row
+        for row in begun
+        if row.out.mailbox.removed_at is not None or (row.lead.campaign_id, row.out.mailbox_id) in homes
+    ]
     return_to_leads([*first, *moving], now)
 
 
@@ -41,10 +45,10 @@ def return_to_leads(rows: Sequence[LeadMessage], now: datetime) -> None:
 
 
 def without_home(campaigns: Sequence[Campaign], now: datetime) -> Q:
-    """The leads of these campaigns that need another mailbox: theirs was deleted, taken out of the campaign, or is
+    """The leads of these campaigns that need another mailbox: theirs was removed, taken out of the campaign, or is
     broken for too long."""
     links = Campaign.mailboxes.through.objects.filter(campaign=OuterRef("campaign"), mailbox=OuterRef("home"))
-    gone = Q(~Exists(links), campaign__in=campaigns)
+    gone = Q(~Exists(links) | Q(home__removed_at__isnull=False), campaign__in=campaigns)
     for campaign_id, mailbox_id in _gone_homes(campaigns, now):
         gone |= Q(campaign=campaign_id, home=mailbox_id)
     return gone

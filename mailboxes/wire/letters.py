@@ -14,6 +14,7 @@ from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.smtp import SmtpParser, SmtpSession
 from mailboxes.wire.values import Leg, LegTarget, Letter, Report
 
+LOOK_S = 10.0
 MayGo = Callable[[], Awaitable[bool]]
 
 
@@ -49,13 +50,22 @@ async def send_letter(wanted: LegTarget, letter: Letter, connector: Connector, m
         async with conversation(wanted, SmtpParser(connector.limits), connector, recorder) as say:
             await say(session.open())
             await say(session.authenticate(wanted.login))
-            stopped = not await may_go()
+            stopped = not await _asked(may_go)
             if not stopped:
                 await say(session.submit(letter))
 
     recorder = await attempt(Leg.SMTP, wanted, began + connector.limits.total_s, talk)
     report = recorder.report(round((loop.time() - began) * 1000))
     return Delivery(Fate.STOPPED if stopped else _fate(report, body_sent=session.body_sent), report)
+
+
+async def _asked(may_go: MayGo) -> bool:
+    """Its answer. One that does not come is our own slowness, and no fault of the mailbox: the letter waits."""
+    try:
+        async with asyncio.timeout(LOOK_S):
+            return await may_go()
+    except TimeoutError:
+        return False
 
 
 def _fate(report: Report, *, body_sent: bool) -> Fate:

@@ -6,6 +6,7 @@ from datetime import datetime, time, timedelta
 from itertools import pairwise
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,6 +21,7 @@ from mailboxes.health import risk
 from mailboxes.health.record import record
 from mailboxes.models import InboxState, InMessage, Mailbox, OutMessage, Pace, Workspace
 from mailboxes.outbox import claim, settling, unknown
+from mailboxes.reconnect.removal import remove
 from mailboxes.wire.letters import Delivery, Fate
 from mailboxes.wire.values import Leg, Report, Stage
 from mailboxes.wire.values import Step as WireStep
@@ -117,6 +119,18 @@ def test_k2_a_conversation_moves_when_its_mailbox_is_away_too_long(days: int | N
     turn(broken + after * DAY)
     lead = Lead.objects.get()
     assert (lead.step == 2, lead.home != home) == (moves, moves)
+
+
+def test_c9_k2_conversations_of_a_removed_mailbox_move_at_once(support: User) -> None:
+    one, other = ready(make_workspace(), 2)
+    run(make_campaign([one, other], leads(1), move_after_days=None), START)
+    turn(START)
+    home = Lead.objects.get().home
+    assert home is not None
+    remove(home, acting_user=support, now=START)
+    turn(START + DAY + timedelta(minutes=3))
+    lead = Lead.objects.get()
+    assert lead.step == 2 and lead.home in (one, other) and lead.home != home
 
 
 def test_k2_what_waits_for_a_broken_mailbox_goes_to_others_where_nobody_was_written_to_yet() -> None:

@@ -13,6 +13,8 @@ from mailboxes.models import AuditEntry, CheckState, Failure, InboxState, Mailbo
 from mailboxes.outbox import claim, queue, sending, unknown
 from mailboxes.sandbox.faults import faults
 from mailboxes.sandbox.folders import INBOX
+from mailboxes.wire import letters
+from mailboxes.wire.gate import Gate
 from mailboxes.wire.letters import Delivery, Fate
 from mailboxes.wire.values import Leg, Report, Stage, Step
 from tests.make import IMAP_REFUSED, evidence, make_mailbox, secret
@@ -222,6 +224,15 @@ def test_k4_what_a_killed_sender_left_goes_back_or_is_unknown(desk: Desk, handed
     claim.recover(desk.clock.move(minutes=2))
     found = OutMessage.objects.get(pk=row.pk)
     assert (found.state, found.attempts) == (state, int(handed))
+
+
+def test_h2_our_own_slowness_is_no_fault_of_the_mailbox(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = desk.put()
+    monkeypatch.setattr(letters, "LOOK_S", 0.05)
+    monkeypatch.setattr(Gate, "answer", lambda self: None)
+    desk.send()
+    assert (desk.state(row), desk.status(), desk.taken(row)) == ("queued", "connected", 0)
+    assert not Failure.objects.exists()
 
 
 def test_e12_one_message_of_a_mailbox_goes_out_at_a_time(desk: Desk) -> None:
