@@ -187,7 +187,7 @@ Q_CLUSTER = {
     "workers": _workers,
     "queue_limit": _workers,
     "bulk": 1,
-    "timeout": 90,
+    "timeout": 120,  # a batch, and the half minute in which it waits for a database that restarts
     "retry": 300,
     "max_attempts": 3,
     "save_limit": -1,

@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from mailboxes.models.restarts import RESTART_S
+
 
 @register(Tags.security)
 def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -28,7 +30,7 @@ def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def check_queue_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """deadline < timeout < retry, and retry long enough for what is queued before (PITFALLS section 3)."""
     queue = settings.Q_CLUSTER
-    deadline_s = settings.TAKE_FOR_S + settings.MAIL_LIMITS.total_s * settings.BATCH_DEADLINES
+    deadline_s = settings.TAKE_FOR_S + settings.MAIL_LIMITS.total_s * settings.BATCH_DEADLINES + RESTART_S
     timeout, retry = queue["timeout"], queue["retry"]
     needed = timeout * (queue["queue_limit"] / queue["workers"] + 1)
     if deadline_s < timeout < retry and retry > needed:

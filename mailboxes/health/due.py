@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from django.db import DataError, OperationalError, transaction
+from django.db import DataError, transaction
 
 from mailboxes.health import domains
 from mailboxes.health.check import Checked, MessageMaker, Supply, Work, checking, no_message, work_at
@@ -18,6 +18,7 @@ from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.record import record
 from mailboxes.health.targets import Subject, load
 from mailboxes.models import CheckState
+from mailboxes.models.restarts import retry_through_restart
 from mailboxes.states import Source
 from mailboxes.wire.gate import Gate
 
@@ -27,7 +28,6 @@ Finish = Callable[[Sequence[Checked[FoundT]], datetime], None]
 EvidenceOf = Callable[[Checked[FoundT]], Sequence[Evidence]]
 
 LEASE = timedelta(minutes=3)
-TRIES = 3
 FLUSH_AT = 100
 FLUSH_EVERY_S = 1.0
 
@@ -50,10 +50,10 @@ def check_due(limit: int, outgoing: Outgoing, take_for_s: float = 0) -> int:
 
     def supply() -> Sequence[Subject]:
         nonlocal claimed, used_up
-        ids = [] if used_up else claim_due(limit, outgoing.clock())
+        ids = [] if used_up else retry_through_restart(lambda: claim_due(limit, outgoing.clock()))
         used_up = len(ids) < limit
         claimed += len(ids)
-        return load(ids, outgoing.clock()) if ids else []
+        return retry_through_restart(lambda: load(ids, outgoing.clock())) if ids else []
 
     for _checked in work_and_record(
         supply, _check_of(Source.CHECK), outgoing, checking(outgoing), take_for_s=take_for_s
@@ -121,21 +121,14 @@ class _Flush(Generic[FoundT]):
     finish: Finish[FoundT] | None
 
     def __call__(self, checked: Sequence[Checked[FoundT]]) -> None:
-        for attempt in range(TRIES):
-            try:
-                self._record(checked)
-            except OperationalError:  # a deadlock: the database chose us to begin again
-                if attempt == TRIES - 1:
-                    raise
-            except DataError:
-                if len(checked) == 1:
-                    logger.exception("what mailbox %s answered cannot be stored", checked[0].subject.mailbox_id)
-                    return
-                for one in checked:  # one answer that cannot be stored must not take the others with it
-                    self([one])
+        try:
+            retry_through_restart(lambda: self._record(checked))
+        except DataError:
+            if len(checked) == 1:
+                logger.exception("what mailbox %s answered cannot be stored", checked[0].subject.mailbox_id)
                 return
-            else:
-                return
+            for one in checked:  # one answer that cannot be stored must not take the others with it
+                self([one])
 
     def _record(self, checked: Sequence[Checked[FoundT]]) -> None:
         if not checked:

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from django.conf import settings
-from django.utils import timezone
 
+from mailboxes import clock
 from mailboxes.wire.addresses import MAIL_PORTS, TOKEN_PORTS, AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.resolver import DnsResolver
@@ -20,12 +20,12 @@ from mailboxes.wire.tls import tls_client
 
 @dataclass(frozen=True)
 class Outgoing:
-    """Everything that a batch needs of the world outside. `clock` returns the time in UTC."""
+    """Everything that a batch needs of the world outside. `clock` returns the time in UTC, by the database (H17)."""
 
     mail: Connector
     tokens: Connector
     bounds: Bounds
-    clock: Callable[[], datetime] = timezone.now
+    clock: Callable[[], datetime] = clock.now
 
 
 @cache

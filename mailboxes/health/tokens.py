@@ -16,6 +16,7 @@ from django.db.models import Q
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.targets import Grant, Subject
 from mailboxes.models import Credential
+from mailboxes.models.restarts import retry_through_restart
 from mailboxes.wire.tokens import Tokens, refresh
 from mailboxes.wire.values import Report
 
@@ -51,7 +52,7 @@ class Lease:
 
     def take(self, subjects: Sequence[Subject]) -> list[Subject]:
         """Those whose lease was free, and which nobody has refreshed since they were read (the second look)."""
-        mine = _take(subjects, self._id, self._outgoing.clock())
+        mine = retry_through_restart(lambda: _take(subjects, self._id, self._outgoing.clock()))
         return [subject for subject in subjects if subject.mailbox_id in mine]
 
     async def refresh(self, subject: Subject) -> Attempt:
@@ -64,7 +65,7 @@ class Lease:
     def give_back(self, subject: Subject, attempt: Attempt) -> bool:
         """Store what came, in the statement that ends the lease. False where the lease or the credential is gone:
         a grant replaced meanwhile is never overwritten."""
-        return _give_back(subject, self._id, attempt.tokens, self._outgoing.clock())
+        return retry_through_restart(lambda: _give_back(subject, self._id, attempt.tokens, self._outgoing.clock()))
 
 
 def _take(subjects: Iterable[Subject], lease: str, now: datetime) -> set[int]:

@@ -15,6 +15,7 @@ from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.rules import diagnose
 from mailboxes.health.targets import Subject, load
 from mailboxes.models import OutMessage
+from mailboxes.models.restarts import retry_through_restart
 from mailboxes.outbox import claim, settling
 from mailboxes.outbox.letters import letter
 from mailboxes.providers.presets import family
@@ -66,10 +67,10 @@ class _Batch:
         finish, evidence = self._finish, self._evidence
         for _done in work_and_record(lambda: subjects, evidence, self.outgoing, work, finish=finish, gate=gate):
             pass  # settled in the transaction of its evidence
-        claim.give_back(self.lease, self.outgoing.clock())
+        retry_through_restart(lambda: claim.give_back(self.lease, self.outgoing.clock()))
 
     def _admit(self, ids: Collection[int]) -> set[int]:
-        return claim.hand_over(ids, self.lease, self.outgoing.clock())
+        return retry_through_restart(lambda: claim.hand_over(ids, self.lease, self.outgoing.clock()))
 
     async def _cross_check(self, subject: Subject, delivery: Delivery) -> tuple[Report, ...]:
         """X3: a password that SMTP refuses is tried once on IMAP before it is called wrong."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import email
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError, connection
 
+from mailboxes.health import due
+from mailboxes.health.evidence import Evidence
 from mailboxes.health.record import record
 from mailboxes.models import AuditEntry, CheckState, Failure, InboxState, Mailbox, OutMessage
 from mailboxes.outbox import claim, queue, sending, unknown
@@ -262,3 +266,28 @@ def test_s1_no_secret_stands_in_a_message_that_went_out(desk: Desk) -> None:
     desk.send()
     raw = desk.account.folders["Sent"][-1].raw + b"".join(one.raw for one in desk.account.folders[INBOX])
     assert desk.account.password.encode() not in raw
+
+
+@pytest.mark.django_db(transaction=True)
+def test_hlt7_a_database_that_restarts_after_the_server_accepted_leaves_no_message_unknown(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result is in memory; every connection ends before it is written, as a restarted server ends them."""
+    row, real, cuts = desk.put(), record, [cut_connection] * 4
+
+    def restarting(found: Iterable[Evidence], *, now: datetime) -> object:
+        if cuts:
+            cuts.pop()()
+        return real(found, now=now)
+
+    monkeypatch.setattr(due, "record", restarting)
+    desk.send()
+    assert (desk.state(row), desk.taken(row), cuts) == ("sent", 1, [])
+
+
+def cut_connection() -> None:
+    """End this process's connection to the database from outside; SQLite, which has none, fails once."""
+    if connection.vendor != "postgresql":
+        raise OperationalError("disk I/O error")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
