@@ -16,7 +16,7 @@ from campaigns.models import Campaign, Lead, LeadMessage, Step, Suppression
 from campaigns.moving import return_to_leads
 from mailboxes.models import AuditEntry, Mailbox, Workspace
 
-OPEN = (Lead.State.NEW, Lead.State.ACTIVE)
+OPEN = (Lead.State.NEW, Lead.State.ACTIVE, Lead.State.HELD)
 
 
 @transaction.atomic

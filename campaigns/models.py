@@ -95,6 +95,7 @@ class Lead(models.Model):
     class State(models.TextChoices):
         NEW = "new", "Not written to yet"
         ACTIVE = "active", "Under way"
+        HELD = "held", "Probably undeliverable"
         REPLIED = "replied", "Replied"
         BOUNCED = "bounced", "Bounced"
         REFUSED = "refused", "Refused"
@@ -159,6 +160,7 @@ class Suppression(models.Model):
     class Reason(models.TextChoices):
         UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
         BOUNCED = "bounced", "The address does not exist"
+        COMPLAINED = "complained", "Reported our mail as spam"
         ADDED = "added", "Added by a person"
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="suppressions")

@@ -50,6 +50,11 @@ class Numbers:
         return self.of(State.BOUNCED) + self.of(State.REFUSED)
 
     @property
+    def held(self) -> int:
+        """Leads that a report without proof calls undeliverable: a person decides."""
+        return self.of(State.HELD)
+
+    @property
     def unsubscribed(self) -> int:
         """Leads who want no more."""
         return self.of(State.UNSUBSCRIBED)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
-from campaigns.models import Lead, LeadMessage, Step, Suppression
+from campaigns.changes import never_again
+from campaigns.doubtful import hold
+from campaigns.following import after
+from campaigns.models import Lead, LeadMessage, Suppression
 from campaigns.moving import return_to_leads
 from mailboxes.health import risk
 from mailboxes.inbox.matching import is_address_fault, is_final
 from mailboxes.models import InMessage, OutMessage
 from mailboxes.models.sets import update_rows
-from mailboxes.outbox import queue, tempo
+from mailboxes.outbox import queue
 
 MOST = 500
 Out = OutMessage.State
@@ -30,16 +33,20 @@ def take(now: datetime) -> int:
 
 @transaction.atomic
 def _take_arrivals(now: datetime) -> tuple[int, set[int]]:
-    """How many, and the mailboxes that mail came back to for good."""
+    """How many, and the mailboxes that mail came back to for good, as far as it is proved."""
     waiting = InMessage.objects.select_for_update(skip_locked=True, of=("self",))
     found = waiting.filter(waits_for=OutMessage.Purpose.CAMPAIGN).select_related("answers").order_by("id")
     rows = list(found[:MOST])
     leads = _leads(rows)
     replies = [row for row in rows if row.kind == InMessage.Kind.MESSAGE]
-    bounces = [row for row in rows if is_final(row)]
     _end({leads[row.answers_id]: "" for row in replies if row.answers_id in leads}, Lead.State.REPLIED, now)
-    bounces = [row for row in bounces if row.answers_id in leads]
+    reports = [row for row in rows if is_final(row) or row.kind == InMessage.Kind.COMPLAINT]
+    reports = [row for row in reports if row.answers_id in leads]
+    bounces = [row for row in reports if row.proved and is_final(row)]
     _bounced(bounces, leads, now)
+    _complained([leads[row.answers_id] for row in reports if row.proved and not is_final(row)], now)
+    # A report may be forged that shows neither our Message-ID nor our mark (SPEC M4).
+    hold({leads[row.answers_id]: row.bounce_text for row in reports if not row.proved}, now)
     InMessage.objects.filter(id__in=[row.pk for row in rows]).update(waits_for="")
     return len(rows), {row.mailbox_id for row in bounces}
 
@@ -71,6 +78,14 @@ def _bounced(rows: Sequence[InMessage], leads: Mapping[int | None, int], now: da
     _suppress(Lead.objects.filter(id__in=gone).select_related("campaign"), Suppression.Reason.BOUNCED, now)
 
 
+def _complained(lead_ids: Sequence[int], now: datetime) -> None:
+    """Who called our mail spam is written to no more by anybody in the workspace."""
+    for lead in Lead.objects.filter(id__in=lead_ids).select_related("campaign__workspace").order_by("id"):
+        workspace = lead.campaign.workspace
+        everywhere = Lead.objects.filter(campaign__workspace=workspace, email=lead.email)
+        never_again(workspace, lead.email, everywhere, Suppression.Reason.COMPLAINED, now)
+
+
 def _suppress(leads: Iterable[Lead], reason: str, now: datetime) -> None:
     Suppression.objects.bulk_create(
         [
@@ -96,20 +111,9 @@ def _settle(now: datetime) -> int:
 
 def _sent(rows: Sequence[LeadMessage]) -> None:
     """The next step is due after its wait; after the last one the lead has come to its end."""
-    waits = {
-        (step.campaign_id, step.number): timedelta(days=step.wait_days)
-        for step in Step.objects.filter(campaign__in={row.lead.campaign_id for row in rows})
-    }
-    changes = [_after(row, waits.get((row.lead.campaign_id, row.step + 1))) for row in rows]
     # One that answered, or unsubscribed, meanwhile stays what it is; what it was sent is counted all the same.
-    update_rows(Lead, [change | {"was_state": Lead.State.ACTIVE.value} for change in changes], expect=("state",))
-
-
-def _after(row: LeadMessage, wait: timedelta | None) -> dict[str, object]:
-    if wait is None:
-        return {"pk": row.lead_id, "step": row.step, "state": Lead.State.FINISHED.value, "due_at": None}
-    due_at = (row.out.sent_at or row.out.created_at) + tempo.lasting(wait)
-    return {"pk": row.lead_id, "step": row.step, "state": Lead.State.ACTIVE.value, "due_at": due_at}
+    changes = [change | {"was_state": Lead.State.ACTIVE.value} for change in after(rows)]
+    update_rows(Lead, changes, expect=("state",))
 
 
 def _refused(rows: Sequence[LeadMessage], now: datetime) -> None:

@@ -11,11 +11,12 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from campaigns import changes
+from campaigns import changes, doubtful
 from campaigns.held import held
 from campaigns.models import Campaign, Lead
 from campaigns.numbers import numbers
@@ -29,7 +30,8 @@ from mailboxes.pages.standing import why_it_waits
 PAGE = 50
 MOST_MAILBOXES = 200
 COLOURS = {
-    "active": "green", "replied": "green", "bounced": "red", "refused": "red", "unsubscribed": "orange",
+    "active": "green", "replied": "green", "held": "amber", "bounced": "red", "refused": "red",
+    "unsubscribed": "orange",
 }  # fmt: skip
 
 
@@ -123,3 +125,28 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
     changes.pause(found, acting_user=person(request), now=timezone.now())
     messages.success(request, "It is paused. Nothing more goes out until somebody resumes it.")
     return redirect("campaign", found.pk)
+
+
+@private
+@require_POST
+def lead_gone(request: HttpRequest, pk: int, lead: int) -> HttpResponse:
+    """The address of a held lead does not exist any more (SPEC M4)."""
+    found = _lead(request, pk, lead)
+    if doubtful.take_as_gone(found, acting_user=person(request), now=timezone.now()):
+        messages.success(request, f"{found.email} is not written to any more.")
+    return redirect(f"{reverse('campaign', args=[pk])}#leads")
+
+
+@private
+@require_POST
+def lead_goes_on(request: HttpRequest, pk: int, lead: int) -> HttpResponse:
+    """The report was wrong: a held lead goes on where it stood (SPEC M4)."""
+    found = _lead(request, pk, lead)
+    if doubtful.go_on(found, acting_user=person(request), now=timezone.now()):
+        messages.success(request, f"The sequence to {found.email} goes on.")
+    return redirect(f"{reverse('campaign', args=[pk])}#leads")
+
+
+def _lead(request: HttpRequest, pk: int, lead: int) -> Lead:
+    """A lead of a campaign that the person may act on. Raises Http404 for every other."""
+    return get_object_or_404(Lead, pk=lead, campaign=campaign_for(request, pk))

@@ -20,12 +20,11 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from mailboxes.admin.badges import badge, page_link, page_url
 from mailboxes.admin.base import LongAdmin, ReadOnlyAdmin, staff
 from mailboxes.admin.mail_filters import ArrivedFilter, FoundInFilter, KindFilter
-from mailboxes.inbox.conversation import BODY_CHARS, CannotReply, conversation, reply
+from mailboxes.inbox.conversation import BODY_CHARS, CannotReply, answer_to, conversation, may_answer, reply
 from mailboxes.models import InMessage
 from mailboxes.wording import ago
 
 ANSWER = "mailboxes.change_inmessage"
-ANSWERABLE = (InMessage.Kind.MESSAGE, InMessage.Kind.AUTO_REPLY)
 
 
 class ReplyForm(forms.Form):
@@ -94,7 +93,8 @@ class InMessageAdmin(LongAdmin, ReadOnlyAdmin):
             "kind": badge(message.get_kind_display()),
             "lines": conversation(message),
             "form": form,
-            "may_reply": message.kind in ANSWERABLE and request.user.has_perm(ANSWER),
+            "answer_to": answer_to(message),
+            "may_reply": may_answer(message) and request.user.has_perm(ANSWER),
         }
 
     # ---- columns
@@ -131,7 +131,7 @@ class InMessageAdmin(LongAdmin, ReadOnlyAdmin):
 
 def _answered(request: HttpRequest, message: InMessage, form: ReplyForm) -> bool:
     """Queue the answer; what is wrong with it stands at its field. Raises PermissionDenied."""
-    if message.kind not in ANSWERABLE or not request.user.has_perm(ANSWER):
+    if not may_answer(message) or not request.user.has_perm(ANSWER):
         raise PermissionDenied
     if not form.is_valid():
         return False

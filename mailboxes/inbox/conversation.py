@@ -38,8 +38,8 @@ class Line:
 
 
 def from_people() -> QuerySet[InMessage]:
-    """All but warm-up mail, the latest first."""
-    return InMessage.objects.exclude(kind=Kind.WARMUP).order_by("-arrived_at", "-id")
+    """All but warm-up mail and copies of what we sent, the latest first."""
+    return InMessage.objects.exclude(kind=Kind.WARMUP).exclude(kind=Kind.OWN).order_by("-arrived_at", "-id")
 
 
 def of_workspace(workspace: Workspace) -> QuerySet[InMessage]:
@@ -59,8 +59,14 @@ def conversation(message: InMessage) -> list[Line]:
     workspace = message.mailbox.workspace_id
     received = InMessage.objects.filter(thread=message.thread, mailbox__workspace=workspace)
     sent = OutMessage.objects.filter(thread=message.thread, mailbox__workspace=workspace)
-    lines = [_received(row) for row in received.select_related("mailbox").order_by("-arrived_at")[:MOST_SHOWN]]
-    lines += [_sent(row) for row in sent.select_related("mailbox").order_by("-created_at")[:MOST_SHOWN]]
+    ours = list(sent.select_related("mailbox").order_by("-created_at")[:MOST_SHOWN])
+    known = {row.message_id for row in ours}  # a copy of one of these tells nothing new
+    lines = [
+        _received(row)
+        for row in received.select_related("mailbox").order_by("-arrived_at")[:MOST_SHOWN]
+        if not (row.kind == Kind.OWN and row.message_id in known)
+    ]
+    lines += [_sent(row) for row in ours]
     # Servers tell whole seconds: within one, what we wrote came before its answer.
     return sorted(lines, key=lambda line: (line.at.replace(microsecond=0), not line.is_ours))
 
@@ -69,7 +75,15 @@ def _received(row: InMessage) -> Line:
     who = f"{row.from_name} <{row.from_address}>" if row.from_name else row.from_address
     note = "" if row.kind == Kind.MESSAGE else row.get_kind_display()
     found = f"found in {row.get_role_display()}" if row.role == "junk" else ""
-    return Line(row.arrived_at, False, who, row.subject, row.text, " · ".join(filter(None, (note, found))), row.pk)
+    return Line(
+        row.arrived_at,
+        row.kind == Kind.OWN,
+        who,
+        row.subject,
+        row.text,
+        " · ".join(filter(None, (note, found))),
+        row.pk,
+    )
 
 
 def _sent(row: OutMessage) -> Line:
@@ -77,6 +91,16 @@ def _sent(row: OutMessage) -> Line:
     note = "" if row.state == OutMessage.State.SENT else row.get_state_display()
     bounced = "bounced" if row.bounced_at else ""
     return Line(at, True, row.mailbox.address, row.subject, row.body, " · ".join(filter(None, (note, bounced))), row.pk)
+
+
+def answer_to(message: InMessage) -> str:
+    """Return the address that an answer goes to: Reply-To, where the sender gave one (RFC 5322 3.6.2)."""
+    return message.reply_to or message.from_address
+
+
+def may_answer(message: InMessage) -> bool:
+    """Return whether somebody reads what is sent to the message's sender."""
+    return message.kind in (Kind.MESSAGE, Kind.AUTO_REPLY) and "@" in answer_to(message)
 
 
 @transaction.atomic
@@ -88,7 +112,7 @@ def reply(message: InMessage, text: str, *, acting_user: AbstractBaseUser, now: 
         raise CannotReply("Write something first.")
     if len(body) > BODY_CHARS:
         raise CannotReply(f"The answer is longer than {BODY_CHARS} characters.")
-    if message.kind in (Kind.BOUNCE, Kind.WARMUP) or "@" not in message.from_address:
+    if not may_answer(message):
         raise CannotReply("Nobody reads what is sent to this address.")
     if not Mailbox.objects.present().filter(pk=message.mailbox_id, wants_smtp=True).exists():
         raise CannotReply("This mailbox does not send.")
@@ -113,7 +137,7 @@ def _queued(message: InMessage, body: str, now: datetime) -> OutMessage:
     draft = queue.Draft(
         mailbox=message.mailbox,
         purpose=OutMessage.Purpose.REPLY,
-        recipient=message.from_address,
+        recipient=answer_to(message),
         subject=" ".join(subject.split())[:500],
         body=f"{body}\n",
         follows=_follows(message),

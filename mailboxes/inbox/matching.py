@@ -5,12 +5,22 @@ By In-Reply-To and References to what we sent; a person who answers with a new m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mailboxes.inbox.bounces import Outcome
 from mailboxes.inbox.parsing import Kind, Parsed
+from mailboxes.inbox.proof import (
+    House,
+    is_copy,
+    is_proved,
+    is_recent,
+    is_warmup,
+    load_house,
+    load_last_sent,
+    load_sent,
+)
 from mailboxes.models import InMessage, OutMessage
 from mailboxes.outbox import marks, unknown
 from mailboxes.wire.visits import Fetched, Role
@@ -18,6 +28,7 @@ from mailboxes.wire.visits import Fetched, Role
 MOST_REFERENCES = 20
 MOST_SENT = 1000
 THREAD_CHARS = 500
+ADDRESS_CHARS = 254
 LARGEST = 2_147_483_647  # what the column holds; a server may say anything
 
 
@@ -35,67 +46,95 @@ class Arrival:
     def points_to(self) -> list[str]:
         """Message-IDs that it may answer, the likeliest first: what bounced, what is replied to, what went before."""
         parsed = self.parsed
-        bounced = [parsed.bounce.original_message_id] if parsed.bounce else []
-        ids = [*bounced, parsed.in_reply_to, *reversed(parsed.references[-MOST_REFERENCES:])]
+        ids = [parsed.reported[0], parsed.in_reply_to, *reversed(parsed.references[-MOST_REFERENCES:])]
         return [one for one in ids if one]
+
+    @property
+    def ids(self) -> list[str]:
+        """Every Message-ID by which it may be known."""
+        parsed = self.parsed
+        return [*self.points_to, parsed.message_id, marks.named(parsed.returned_mark)]
+
+    @property
+    def person(self) -> str:
+        """Whom it is about, or from."""
+        return self.parsed.reported[1] if self.parsed.is_report else self.parsed.from_address
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """What an arrival is, what of ours it answers, and whether that is proved."""
+
+    kind: InMessage.Kind
+    out: OutMessage | None = None
+    proved: bool = False
 
 
 def rows_of(arrivals: Sequence[Arrival], now: datetime) -> list[InMessage]:
-    """A row for each, not stored yet. Two queries, whatever their number; what they prove to be sent is settled."""
+    """A row for each, not stored yet. Three queries, whatever their number; what they prove to be sent is settled."""
     if not arrivals:
         return []
-    sent = _sent([key for one in arrivals for key in [*one.points_to, one.parsed.message_id]])
-    answered = {(one.mailbox_id, one.parsed.identity): _answered(one, sent) for one in arrivals}
-    strangers = [one for one in arrivals if not answered[one.mailbox_id, one.parsed.identity]]
-    by_address = _last_to(strangers)
+    sent = load_sent(key for one in arrivals for key in one.ids)
+    senders = [address for one in arrivals for address in (one.parsed.from_address, one.parsed.reply_to) if address]
+    house = load_house((one.mailbox_id for one in arrivals), senders)
+    matches = [_match(one, sent, house) for one in arrivals]
+    strangers = [one for one, match in zip(arrivals, matches, strict=True) if _is_open(match)]
+    by_person = load_last_sent((one.person for one in strangers), (one.mailbox_id for one in strangers), MOST_SENT)
     rows = []
-    for one in arrivals:
-        out = answered[one.mailbox_id, one.parsed.identity] or by_address.get((one.mailbox_id, _person(one)))
-        rows.append(_row(one, out, sent.get(one.parsed.message_id), now))
+    for one, match in zip(arrivals, matches, strict=True):
+        out = _by_person(one, by_person, now) if _is_open(match) else match.out
+        rows.append(_row(one, replace(match, out=out), house, now))
     proved = [row.message_id for row in sent.values() if row.state == OutMessage.State.UNKNOWN]
     if proved:
         unknown.prove(proved)
     return rows
 
 
-def _sent(message_ids: Sequence[str]) -> dict[str, OutMessage]:
-    rows = OutMessage.objects.filter(message_id__in=set(message_ids)).only(
-        "id", "message_id", "thread", "purpose", "mailbox_id", "recipient", "state"
-    )
-    return {row.message_id: row for row in rows}
+def _match(one: Arrival, sent: Mapping[str, OutMessage], house: House) -> _Match:
+    """Direction is looked at first (SPEC M1): what we sent is never an answer."""
+    parsed, itself = one.parsed, sent.get(one.parsed.message_id)
+    answered = _answered(one, sent)
+    if is_warmup(parsed, one.address, itself):
+        return _Match(InMessage.Kind.WARMUP, answered)
+    if is_copy(parsed, one.mailbox_id, one.address, itself, house):
+        return _Match(InMessage.Kind.OWN)
+    kind = InMessage.Kind(parsed.kind.value)
+    if parsed.is_report:
+        marked = _mine(one, sent.get(marks.named(parsed.returned_mark)))
+        out = marked if is_proved(parsed, marked) else answered
+        return _Match(kind, out, proved=out is not None)
+    ours = house.is_ours(one.mailbox_id, parsed.from_address)
+    is_colleague = ours and answered is not None and answered.recipient != parsed.from_address
+    return _Match(kind, None if is_colleague else answered)
 
 
-def _answered(one: Arrival, sent: dict[str, OutMessage]) -> OutMessage | None:
+def _answered(one: Arrival, sent: Mapping[str, OutMessage]) -> OutMessage | None:
     """The latest of ours that it points to; of this mailbox alone, since Message-IDs can be made up."""
-    mine = (sent[key] for key in one.points_to if key in sent)
-    return next((row for row in mine if row.mailbox_id == one.mailbox_id), None)
+    return next(filter(None, (_mine(one, sent.get(key)) for key in one.points_to)), None)
 
 
-def _person(one: Arrival) -> str:
-    bounce = one.parsed.bounce
-    return bounce.recipient if bounce else one.parsed.from_address
+def _mine(one: Arrival, row: OutMessage | None) -> OutMessage | None:
+    return row if row is not None and row.mailbox_id == one.mailbox_id else None
 
 
-def _last_to(strangers: Sequence[Arrival]) -> dict[tuple[int, str], OutMessage]:
-    """The last campaign message from the mailbox to the person who wrote, where there was one."""
-    people = {_person(one) for one in strangers} - {""}
-    mailboxes = {one.mailbox_id for one in strangers}
-    rows = OutMessage.objects.filter(
-        recipient__in=people, mailbox_id__in=mailboxes, purpose=OutMessage.Purpose.CAMPAIGN, sent_at__isnull=False
-    )
-    found = rows.order_by("-sent_at").only("id", "message_id", "thread", "purpose", "mailbox_id", "recipient", "state")
-    return {(row.mailbox_id, row.recipient): row for row in reversed(found[:MOST_SENT])} if people else {}
+def _is_open(match: _Match) -> bool:
+    """Whether the person may tell what the ids do not."""
+    return match.out is None and match.kind not in (InMessage.Kind.OWN, InMessage.Kind.WARMUP)
 
 
-def _row(one: Arrival, out: OutMessage | None, itself: OutMessage | None, now: datetime) -> InMessage:
-    parsed, bounce = one.parsed, one.parsed.bounce
-    warm = itself is not None and marks.is_ours(parsed.mark, parsed.message_id, one.address)
-    kind = InMessage.Kind.WARMUP if warm else InMessage.Kind(parsed.kind.value)
-    purpose = OutMessage.Purpose.WARMUP if warm else (out.purpose if out else "")
+def _by_person(one: Arrival, by_person: Mapping[tuple[int, str], OutMessage], now: datetime) -> OutMessage | None:
+    """The last that the person was sent: for a report that proves nothing, where that was lately (SPEC M4)."""
+    out = by_person.get((one.mailbox_id, one.person))
+    return None if out is not None and one.parsed.is_report and not is_recent(out, now) else out
+
+
+def _row(one: Arrival, match: _Match, house: House, now: datetime) -> InMessage:
+    parsed, bounce, out = one.parsed, one.parsed.bounce, match.out
+    purpose = OutMessage.Purpose.WARMUP if match.kind == InMessage.Kind.WARMUP else (out.purpose if out else "")
     return InMessage(
         mailbox_id=one.mailbox_id,
         identity=parsed.identity,
-        kind=kind,
+        kind=match.kind,
         role=one.role,
         uid=one.fetched.uid,
         message_id=parsed.message_id[:500],
@@ -103,6 +142,7 @@ def _row(one: Arrival, out: OutMessage | None, itself: OutMessage | None, now: d
         thread=_thread(parsed, out),
         from_address=parsed.from_address[:254],
         from_name=parsed.from_name,
+        reply_to=_reply_to(one, house),
         subject=parsed.subject,
         text=parsed.text,
         arrived_at=one.fetched.arrived_at or parsed.date or now,
@@ -110,11 +150,20 @@ def _row(one: Arrival, out: OutMessage | None, itself: OutMessage | None, now: d
         size=min(one.fetched.size, LARGEST),
         seen=one.fetched.seen,
         answers=out,
+        proved=match.proved,
         bounce_outcome=bounce.outcome if bounce else "",
         bounce_status=bounce.status[:12] if bounce else "",
         bounce_text=bounce.diagnostic if bounce else "",
         waits_for=purpose if purpose in _TAKEN else "",
     )
+
+
+def _reply_to(one: Arrival, house: House) -> str:
+    """Where an answer goes, if not to the sender (RFC 5322 3.6.2): an address, and none of ours."""
+    address = one.parsed.reply_to
+    if address in ("", one.parsed.from_address, one.address.lower()) or house.is_ours(one.mailbox_id, address):
+        return ""
+    return address if len(address) <= ADDRESS_CHARS else ""
 
 
 # What a person wrote by hand is taken note of by nobody but people.

@@ -11,10 +11,11 @@ from enum import StrEnum
 from mailboxes.inbox.addresses import is_mail_server, sender
 from mailboxes.inbox.automatic import is_automatic
 from mailboxes.inbox.bounces import Bounce, bounce_of
+from mailboxes.inbox.complaints import Complaint, complaint_of
 from mailboxes.inbox.decoding import header_text, one_line
 from mailboxes.inbox.parts import Part, header, tree
 from mailboxes.inbox.reading import text_of
-from mailboxes.inbox.reports import first_id, ids
+from mailboxes.inbox.reports import first_id, ids, returned_mark
 
 LINE_CHARS = 500
 MOST_REFERENCES = 50
@@ -22,11 +23,13 @@ _YEARS = range(1980, 2101)
 
 
 class Kind(StrEnum):
-    """Who wrote a message: a person, a machine for a person, or a mail server about a message of ours."""
+    """Who wrote a message: a person, a machine for a person, a mail server about a message of ours, or a provider about
+    a recipient who called it spam."""
 
     MESSAGE = "message"
     AUTO_REPLY = "auto_reply"
     BOUNCE = "bounce"
+    COMPLAINT = "complaint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Parsed:
     references: tuple[str, ...]
     from_address: str
     from_name: str
+    reply_to: str
     to: str
     subject: str
     date: datetime | None
@@ -45,14 +49,27 @@ class Parsed:
     kind: Kind
     mark: str
     bounce: Bounce | None
+    complaint: Complaint | None
+    returned_mark: str
     identity: str
+
+    @property
+    def is_report(self) -> bool:
+        """Whether a machine reports what became of a message of ours."""
+        return self.kind in (Kind.BOUNCE, Kind.COMPLAINT)
+
+    @property
+    def reported(self) -> tuple[str, str]:
+        """The Message-ID and the recipient that a report speaks of; "" where it does not say."""
+        found = self.complaint or self.bounce
+        return (found.original_message_id, found.recipient) if found else ("", "")
 
 
 def parse(raw: bytes, size: int) -> Parsed:
     """Read a message of `size` bytes, of which `raw` is all or the first part."""
     message = tree(raw)
     text = text_of(message)
-    bounce = bounce_of(message, text)
+    bounce, complaint = bounce_of(message, text), complaint_of(message)
     from_name, from_address = sender(header(message, "From"))
     return Parsed(
         message_id=_message_id(header(message, "Message-ID")),
@@ -60,13 +77,16 @@ def parse(raw: bytes, size: int) -> Parsed:
         references=_references(header(message, "References")),
         from_address=from_address,
         from_name=from_name,
+        reply_to=sender(header(message, "Reply-To"))[1],
         to=one_line(header_text(header(message, "To")), LINE_CHARS),
         subject=one_line(header_text(header(message, "Subject")), LINE_CHARS),
         date=_date(header(message, "Date")),
         text=text,
-        kind=_kind(message, bounce),
-        mark=one_line(header(message, "X-Postmend"), LINE_CHARS),
+        kind=Kind.COMPLAINT if complaint else _kind(message, bounce),
+        mark=" ".join(header(message, "X-Postmend").split())[:LINE_CHARS],
         bounce=bounce,
+        complaint=complaint,
+        returned_mark=returned_mark(message, text) if bounce or complaint else "",
         identity=_identity(message, size),
     )
 

@@ -17,11 +17,24 @@ _MOST_FIELDS = 50
 _MOST_LINES = 2000
 _ID = re.compile(r"<[^<>]{1,498}>")
 _QUOTED_ID = re.compile(r"^[> \t]{0,20}message-id:[ \t]{0,20}\n?[> \t]{0,20}(<[^<>\s]{1,498}>)", re.I | re.M)
+_QUOTED_MARK = re.compile(
+    r"^[> \t]{0,20}x-postmend:[ \t]{0,20}\n?[> \t]{0,20}(<[^<>\s]{1,498}>)[ \t]{0,20}\n?[> \t]{0,20}([\w-]{20,100})",
+    re.I | re.M,
+)
 
 
 def blocks(message: Part) -> list[Fields]:
     """The report's groups of fields, first the one about the message; empty where there is no report."""
-    reports = (part for part in parts(message) if part.get_content_type() in STATUS_TYPES)
+    return _blocks(message, STATUS_TYPES)
+
+
+def feedback(message: Part) -> Fields:
+    """The fields of a complaint (RFC 5965); empty where it is none."""
+    return next(iter(_blocks(message, ("message/feedback-report",))), {})
+
+
+def _blocks(message: Part, types: tuple[str, ...]) -> list[Fields]:
+    reports = (part for part in parts(message) if part.get_content_type() in types)
     return [fields for report in reports for fields in _groups(report) if fields]
 
 
@@ -50,14 +63,37 @@ def _written(text: str) -> list[Fields]:
 
 def returned_id(message: Part) -> str:
     """The Message-ID of the message that came back, of which a report holds all or only the headers."""
+    return next(filter(None, map(_id_of, _returned(message))), "")
+
+
+def returned_mark(message: Part, text: str) -> str:
+    """The signed mark of the message that came back: in what is returned, or quoted in the `text`."""
+    return next(filter(None, map(_mark_in, (*_returned(message), text))), "")
+
+
+def returned_header(message: Part, name: str) -> str:
+    """A header of the message that came back, as far as it is returned as a message."""
+    messages = (one for one in _returned(message) if not isinstance(one, str))
+    return next(filter(None, (header(one, name) for one in messages)), "")
+
+
+def _returned(message: Part) -> Iterator[Part | str]:
+    """What came back: each time as a message, and as the text that it is."""
     for part in parts(message):
         if part.get_content_type() in _RETURNED:
-            for inside in part.inside:
-                if found := first_id(header(inside, "Message-ID")):
-                    return found
-            if found := quoted_id(fit(guess(body(part)))):
-                return found
-    return ""
+            yield from part.inside
+            yield fit(guess(body(part)))
+
+
+def _id_of(returned: Part | str) -> str:
+    return quoted_id(returned) if isinstance(returned, str) else first_id(header(returned, "Message-ID"))
+
+
+def _mark_in(returned: Part | str) -> str:
+    if not isinstance(returned, str):
+        return " ".join(header(returned, "X-Postmend").split())
+    found = _QUOTED_MARK.search(returned)
+    return " ".join(found.groups()) if found else ""
 
 
 def first_id(value: str) -> str:

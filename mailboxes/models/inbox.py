@@ -59,6 +59,8 @@ class InMessage(models.Model):
         MESSAGE = "message", "Message"
         AUTO_REPLY = "auto_reply", "Automatic reply"
         BOUNCE = "bounce", "Bounce"
+        COMPLAINT = "complaint", "Complaint"
+        OWN = "own", "Our own copy"
         WARMUP = "warmup", "Warm-up"
 
     mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="in_messages", db_index=False)
@@ -71,6 +73,9 @@ class InMessage(models.Model):
     thread = models.CharField(max_length=500, db_index=True)
     from_address = models.CharField(max_length=254, blank=True, default="")
     from_name = models.CharField(max_length=200, blank=True, default="")
+    reply_to = models.CharField(
+        max_length=254, blank=True, default="", help_text="Where an answer goes, if not to the sender."
+    )
     subject = models.CharField(max_length=500, blank=True, default="")
     text = models.TextField(blank=True, default="")
     arrived_at = models.DateTimeField()
@@ -78,6 +83,9 @@ class InMessage(models.Model):
     size = models.PositiveIntegerField(default=0)
     seen = models.BooleanField("read elsewhere", default=False)
     answers = models.ForeignKey(OutMessage, on_delete=models.SET_NULL, null=True, blank=True, related_name="responses")
+    proved = models.BooleanField(
+        default=False, help_text="A report that shows our Message-ID or our signed mark: it is about what we sent."
+    )
     bounce_outcome = models.CharField(max_length=7, blank=True, default="")
     bounce_status = models.CharField(max_length=12, blank=True, default="")
     bounce_text = models.CharField(max_length=500, blank=True, default="")

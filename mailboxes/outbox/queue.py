@@ -60,9 +60,6 @@ def put(drafts: Sequence[Draft], now: datetime) -> list[OutMessage]:
 
 def _row(draft: Draft, now: datetime) -> OutMessage:
     message_id = draft.message_id or new_message_id(draft.mailbox.address)
-    headers = dict(draft.headers)
-    if draft.purpose == OutMessage.Purpose.WARMUP:
-        headers[HEADER] = mark(message_id, draft.recipient)
     return OutMessage(
         mailbox=draft.mailbox,
         peer=draft.peer,
@@ -71,7 +68,7 @@ def _row(draft: Draft, now: datetime) -> OutMessage:
         subject=draft.subject[:SUBJECT_CHARS],
         body=draft.body,
         html=draft.html,
-        headers=headers,
+        headers={**draft.headers, HEADER: mark(message_id, draft.recipient)},
         message_id=message_id,
         in_reply_to=draft.follows[-1] if draft.follows else "",
         references=" ".join(draft.follows),

@@ -29,6 +29,7 @@ BEGINNING = 160
 Kind = InMessage.Kind
 FILTERS = {
     "": "All", Kind.MESSAGE.value: "Messages", Kind.AUTO_REPLY.value: "Automatic replies", Kind.BOUNCE.value: "Bounces",
+    Kind.COMPLAINT.value: "Complaints",
 }  # fmt: skip
 UNDER_WAY = (OutMessage.State.QUEUED.label, OutMessage.State.CLAIMED.label, OutMessage.State.ON_WIRE.label)
 
@@ -126,7 +127,8 @@ def _context(found: InMessage, form: ReplyForm, now: datetime) -> dict[str, Any]
         "lines": lines,
         "form": form,
         "sends": sends,
-        "may_answer": sends and found.kind != Kind.BOUNCE and "@" in found.from_address,
+        "may_answer": sends and talks.may_answer(found),
+        "answer_to": talks.answer_to(found),
         "waits": "" if can_send else why_it_waits(found.mailbox, now),
         "under_way": any(line.is_ours and line.note.startswith(UNDER_WAY) for line in lines),
     }

@@ -86,7 +86,7 @@ def test_k6_a_failure_for_a_passing_reason_is_not_permanent() -> None:
     assert not Bounce(FAILED, "a@example.test", "4.4.7", "", "").is_permanent
 
 
-@pytest.mark.parametrize("name", ["success_report", "read_receipt", "complaint"])
+@pytest.mark.parametrize("name", ["success_report", "read_receipt"])
 def test_k6_a_report_of_something_else_is_no_bounce(name: str) -> None:
     assert (mail(name).bounce, mail(name).kind) == (None, Kind.AUTO_REPLY)
 

@@ -254,7 +254,7 @@ def test_reading_costs_the_same_queries_for_many_mailboxes(sandbox: Sandbox, clo
     counts = []
     for amount in (2, 12):
         for _mailbox, account in team:
-            write(account, 2, start=len(account.folders["INBOX"]))
+            write(account, 1, start=len(account.folders["INBOX"]))
         clock.move(minutes=5)
         with CaptureQueriesContext(
             connection,
