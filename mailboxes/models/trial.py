@@ -33,6 +33,7 @@ class Trial(models.Model):
         default=False, help_text="Somebody else signed in: the message has to arrive in this very mailbox."
     )
     asked_at = models.DateTimeField(default=timezone.now)
+    begins_at = models.DateTimeField(null=True, help_text="A grant above the limit is tested then (S4).")
     claimed_until = models.DateTimeField(null=True)
     starts = models.PositiveSmallIntegerField(default=0)
     done_at = models.DateTimeField(null=True)
@@ -55,6 +56,7 @@ class Trial(models.Model):
             models.Index(fields=("workspace", "-asked_at"), name="trial_by_workspace"),
             models.Index(fields=("mailbox", "-asked_at"), name="trial_by_mailbox"),
             models.Index(fields=("asked_by", "-asked_at"), name="trial_by_user"),
+            models.Index(fields=("source_ip", "-asked_at"), name="trial_by_network"),
             models.Index(fields=("asked_at",), name="trial_age"),
         ]
 

@@ -19,7 +19,7 @@ from mailboxes.reconnect.oauth.identity import SignInAs
 from mailboxes.reconnect.oauth.refusals import Refused, Why
 from mailboxes.reconnect.oauth.registrations import client, registration
 
-_STATUS = {Why.STATE: 403, Why.OURS: 503, Why.PROVIDER: 502, Why.LIMITED: 429}
+_STATUS = {Why.STATE: 403, Why.OURS: 503, Why.PROVIDER: 502}
 
 
 @private

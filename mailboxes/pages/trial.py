@@ -74,6 +74,7 @@ def context(request: HttpRequest, found: Trial) -> dict[str, Any]:
         "trial": found,
         "mailbox": found.mailbox,
         "pending": found.done_at is None,
+        "waits_until": found.begins_at if found.begins_at and found.begins_at > timezone.now() else None,
         "legs": legs_shown(found.legs, expected),
         "advice": _advice(found),
         "may_keep": keeping.may_keep_checking(found),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -17,13 +18,14 @@ from django.db.models import F, Q, QuerySet
 from mailboxes.models import AuditEntry, Candidate, Mailbox, Trial, Workspace
 from mailboxes.reconnect.credentials import NewCredential, NewGrant, Password
 from mailboxes.reconnect.fingerprints import fingerprint
-from mailboxes.reconnect.limits import refuse_too_many
+from mailboxes.reconnect.limits import Limited, refuse_too_many, refuse_too_many_consents
 from mailboxes.states import CredentialKind, Verdict
 from mailboxes.wire.clean import refuse_control
 
 KEPT_FOR = timedelta(minutes=10)
 LEASE = timedelta(seconds=90)
 MOST_STARTS = 2
+SUPERSEDED = "You signed in once more meanwhile: that sign-in is tested instead."
 GAVE_UP = "The test never ended. Nothing was changed: test again."
 
 
@@ -43,8 +45,11 @@ class Wish:
 
 @transaction.atomic
 def begin(wish: Wish, *, acting_user: AbstractBaseUser, now: datetime) -> Trial:
-    """Put the test into the queue. Raises Limited (S4), and BadText for a control character in a secret (S3)."""
-    Workspace.objects.select_for_update().get(pk=wish.workspace.pk)  # tests of a workspace are counted one by one
+    """Put the test into the queue. Raises Limited (S4), and BadText for a control character in a secret (S3).
+
+    A new grant is never refused for a limit: its consent would be lost. It waits in the queue until `begins_at`.
+    """
+    _lock_counted(wish.workspace, acting_user)
     trial = Trial(
         workspace=wish.workspace,
         mailbox=wish.mailbox,
@@ -57,7 +62,10 @@ def begin(wish: Wish, *, acting_user: AbstractBaseUser, now: datetime) -> Trial:
         asked_at=now,
         **_public(wish),
     )
-    refuse_too_many(trial, now)
+    if isinstance(wish.credential, Password):
+        refuse_too_many(trial, now)
+    else:
+        _postpone(trial, now)
     trial.save(force_insert=True)
     Candidate.objects.create(trial=trial, expires_at=now + KEPT_FOR, **_secrets(wish.credential))
     AuditEntry.objects.create(
@@ -66,10 +74,28 @@ def begin(wish: Wish, *, acting_user: AbstractBaseUser, now: datetime) -> Trial:
     return trial
 
 
+def _lock_counted(workspace: Workspace, user: AbstractBaseUser) -> None:
+    """Hold whose tests are counted, in this order: two tests at once are counted one after the other."""
+    Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+    get_user_model().objects.select_for_update(no_key=True).get(pk=user.pk)
+
+
+def _postpone(trial: Trial, now: datetime) -> None:
+    """Let a grant too many begin later; one that waits for the same mailbox already gives way to it."""
+    try:
+        refuse_too_many_consents(trial, now)
+    except Limited as limited:
+        trial.begins_at = limited.until
+        older = Trial.objects.filter(workspace=trial.workspace, address__iexact=trial.address, begins_at__gt=now)
+        Candidate.objects.filter(trial__in=older.filter(done_at__isnull=True)).delete()
+        older.filter(done_at__isnull=True).update(done_at=now, verdict=Verdict.UNSURE, note=SUPERSEDED)
+
+
 def waiting(now: datetime) -> QuerySet[Trial]:
-    """Tests that no worker has leased."""
+    """Tests that may begin now, and that no worker has leased."""
     free = Q(claimed_until__isnull=True) | Q(claimed_until__lte=now)
-    return Trial.objects.filter(free, done_at__isnull=True)
+    may_begin = Q(begins_at__isnull=True) | Q(begins_at__lte=now)
+    return Trial.objects.filter(free, may_begin, done_at__isnull=True)
 
 
 def expired(now: datetime) -> QuerySet[Candidate]:

@@ -18,7 +18,6 @@ from social_core.exceptions import SocialAuthBaseException
 from mailboxes.models import Credential, Mailbox, OAuthClient, Trial, Workspace
 from mailboxes.providers.presets import by_address, by_id
 from mailboxes.reconnect.credentials import NewGrant
-from mailboxes.reconnect.limits import Limited
 from mailboxes.reconnect.oauth import backends, identity, refusals
 from mailboxes.reconnect.oauth.identity import SignInAs
 from mailboxes.reconnect.oauth.refusals import Refused, Why
@@ -94,8 +93,6 @@ def finish(
         trial = backend.complete(user=request.user, taken=taken)
     except SocialAuthBaseException as error:
         raise refusals.of(error) from None
-    except Limited as limited:
-        raise Refused(Why.LIMITED, detail=limited.words(now)) from None
     assert isinstance(trial, Trial)
     return trial
 

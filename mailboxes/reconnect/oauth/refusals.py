@@ -25,7 +25,6 @@ class Why(StrEnum):
     STATE = "state"
     PROVIDER = "provider"
     OURS = "ours"
-    LIMITED = "limited"
 
 
 @dataclass
