@@ -6,7 +6,7 @@ Values come from the environment or `.env`; `NAME_FILE` reads a secret from a fi
 from __future__ import annotations
 
 import ipaddress
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import django_stubs_ext
@@ -35,7 +35,9 @@ FERNET_KEYS = _given_keys or [key for key in [_local.get("FERNET_KEY", "")] if k
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", default=False) else None
+_behind_proxy = env.bool("BEHIND_TLS_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _behind_proxy else None
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=1 if _behind_proxy else 0)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -52,7 +54,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_q",
     "django_otp",
-    "axes",
     "social_django",
     "mailboxes",
     "campaigns",
@@ -60,6 +61,7 @@ INSTALLED_APPS = [
     "demo",
 ]
 MIDDLEWARE = [
+    "config.bodies.SmallBodies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -71,7 +73,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.headers.ContentSecurityPolicy",
     "mailboxes.pages.second_factor.Gate",
-    "axes.middleware.AxesMiddleware",
+    "mailboxes.pages.signing_in.SignInThrottle",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -121,7 +123,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["mailboxes.pages.signing_in.ThrottledBackend"]
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
@@ -129,17 +131,6 @@ STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=PRODUCTION)
 PASSWORD_RESET_TIMEOUT = 3600  # seconds
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Postmend <postmend@localhost>")
-
-# Sign-in throttling: so many wrong passwords for one name from one network, then a rest (SPEC S6).
-AXES_FAILURE_LIMIT = 8
-AXES_COOLOFF_TIME = timedelta(minutes=15)
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_LOCKOUT_TEMPLATE = "pages/locked.html"
-AXES_RESET_ON_SUCCESS = True
-AXES_DISABLE_ACCESS_LOG = True
-AXES_ENABLE_ADMIN = False
-AXES_VERBOSE = False
-AXES_CLIENT_IP_CALLABLE = "mailboxes.pages.client.client_ip"
 
 # Consent at Google and Microsoft. Faults are ours to tell: nothing of them is raised to an error page.
 SOCIAL_AUTH_RAISE_EXCEPTIONS = False

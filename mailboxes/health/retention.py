@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
@@ -20,6 +19,7 @@ from mailboxes.models import (
     InMessage,
     MailDomain,
     OutMessage,
+    RateLimit,
     StatusChange,
     Trial,
 )
@@ -37,6 +37,7 @@ def prune(now: datetime, chunk: int = CHUNK) -> dict[str, int]:
 
 
 def _past(now: datetime) -> Mapping[str, QuerySet[Any]]:
+    yesterday = now - timedelta(days=1)
     failures = now - timedelta(days=settings.KEEP_FAILURES_DAYS)
     changes = now - timedelta(days=settings.KEEP_CHANGES_DAYS)
     rollups = now - timedelta(days=settings.KEEP_ROLLUPS_DAYS)
@@ -46,7 +47,7 @@ def _past(now: datetime) -> Mapping[str, QuerySet[Any]]:
     return {
         "failures": Failure.objects.filter(at__lt=failures).order_by("at"),
         "credential tests": Trial.objects.filter(asked_at__lt=failures).order_by("asked_at"),
-        "sign-in tries": AccessAttempt.objects.filter(attempt_time__lt=failures).order_by("attempt_time"),
+        "used limits": RateLimit.objects.filter(empty_at__lt=yesterday.timestamp() * 1000).order_by("empty_at"),
         "sessions": Session.objects.filter(expire_date__lt=now).order_by("expire_date"),
         "asked checks": AskedCheck.objects.filter(done_at__lt=failures).order_by("done_at"),
         "status changes": StatusChange.objects.filter(at__lt=changes).order_by("at"),

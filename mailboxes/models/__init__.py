@@ -7,6 +7,7 @@ from mailboxes.models.history import AuditEntry, Failure, Heartbeat, ReconnectRe
 from mailboxes.models.inbox import FolderCursor, InboxState, InMessage
 from mailboxes.models.mailbox import STATUS_LABELS, Mailbox
 from mailboxes.models.outbox import OutMessage, Pace
+from mailboxes.models.rate import RateLimit
 from mailboxes.models.second_factor import CodeDevice
 from mailboxes.models.trial import Trial
 from mailboxes.models.workspace import Invitation, Membership, Workspace
@@ -32,6 +33,7 @@ __all__ = [
     "OAuthClient",
     "OutMessage",
     "Pace",
+    "RateLimit",
     "ReconnectRequest",
     "StaffAlarm",
     "StatusChange",

@@ -24,7 +24,7 @@ from mailboxes.models import Invitation, Membership, Workspace
 from mailboxes.pages.access import current_workspace, owner_only, person, private
 
 RECOVER_EVERY_S = 300
-BACKEND = "django.contrib.auth.backends.ModelBackend"
+BACKEND = "mailboxes.pages.signing_in.ThrottledBackend"
 
 
 class SignInForm(AuthenticationForm):

@@ -9,11 +9,11 @@ from django.views.decorators.cache import never_cache
 
 from mailboxes.diagnosis.advice import Place, advise
 from mailboxes.health import rules
+from mailboxes.limits import Limited
 from mailboxes.models import AskedCheck
 from mailboxes.pages.client import is_live
 from mailboxes.providers.presets import family
 from mailboxes.reconnect.administrator import BadLink, Shown, check_again, read
-from mailboxes.reconnect.limits import Limited
 from mailboxes.wording import provider_name
 
 
@@ -30,7 +30,7 @@ def administrator(request: HttpRequest, token: str) -> HttpResponse:
             check_again(shown, timezone.now())
             return _sealed(redirect("administrator", token))
         except Limited as too_often:
-            limited = too_often.words(timezone.now()).replace("tests", "checks")
+            limited = too_often.words(timezone.now())
     template = "pages/administrator_live.html" if is_live(request) else "pages/administrator.html"
     return _sealed(render(request, template, _context(shown, token, limited), status=429 if limited else 200))
 

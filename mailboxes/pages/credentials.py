@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mailboxes.health.outgoing import from_settings
+from mailboxes.limits import Limited, take
 from mailboxes.models import Mailbox, Trial, Workspace
 from mailboxes.pages.access import acts_as_staff, current_workspace, mailbox_for, person, private, workspace_for
 from mailboxes.pages.client import is_live, number, source_of
@@ -20,7 +20,7 @@ from mailboxes.pages.forms import CredentialsForm, initial_of, initial_of_place
 from mailboxes.pages.mailbox import sign_in_for
 from mailboxes.providers.discovery import Found, Origin, discover
 from mailboxes.providers.presets import by_id
-from mailboxes.reconnect.limits import LOOKUPS, Limited
+from mailboxes.reconnect.limits import LOOKUPS
 from mailboxes.reconnect.oauth.registrations import for_family, registration
 from mailboxes.reconnect.settings import server_settings
 from mailboxes.reconnect.trials import Wish, begin
@@ -57,8 +57,10 @@ def connect(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form = CredentialsForm(request.POST, address=address, provider=request.POST.get("provider", ""))
         return _tried(request, form, workspace, None)
-    if not _may_look_up(request, timezone.now()):
-        fault = "Too many addresses in a minute: wait a little."
+    try:
+        take(LOOKUPS, str(person(request).pk), timezone.now(), "within a minute")
+    except Limited as limited:
+        fault = limited.words(timezone.now())
         return render(request, "pages/connect.html", {"workspace": workspace, "address": address, "fault": fault})
     found = discover(address, from_settings().mail.resolver, from_settings().tokens)
     provider = found.preset.id if found.preset else ""
@@ -78,15 +80,6 @@ def place_of(found: Found) -> dict[str, Any]:
         if endpoint is not None:
             place |= server_settings(leg, endpoint) | {f"{leg}_username": username}
     return place
-
-
-def _may_look_up(request: HttpRequest, now: datetime) -> bool:
-    """Ten addresses a minute: a look-up asks strangers' servers (FACTS C8)."""
-    lately = [at for at in request.session.get("lookups", []) if now.timestamp() - at < LOOKUPS.within.total_seconds()]
-    if len(lately) >= LOOKUPS.most:
-        return False
-    request.session["lookups"] = [*lately, now.timestamp()]
-    return True
 
 
 def _workspace(request: HttpRequest) -> Workspace:

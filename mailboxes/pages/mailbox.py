@@ -15,13 +15,14 @@ from django.views.decorators.http import require_POST
 
 from mailboxes.diagnosis.advice import Action, Advice
 from mailboxes.health import asked
+from mailboxes.limits import Limited, take
 from mailboxes.models import AskedCheck, Credential, Mailbox, ReconnectRequest, Trial
 from mailboxes.pages.access import acts_as_staff, mailbox_for, person, private
 from mailboxes.pages.stages import legs_shown
 from mailboxes.panels import panels, resumes
 from mailboxes.providers.presets import by_id, family
 from mailboxes.reconnect import administrator, removal
-from mailboxes.reconnect.limits import Limited, refuse_too_many_checks
+from mailboxes.reconnect.limits import CHECKS_BY_CUSTOMER
 from mailboxes.reconnect.oauth.registrations import Registration, for_family
 from mailboxes.states import CredentialKind, Status
 from mailboxes.wording import advice_for, ago, provider_name
@@ -50,9 +51,9 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
     """ "Check again" (U3): the limit is told."""
     found, now = mailbox_for(request, pk), timezone.now()
     try:
-        refuse_too_many_checks(found.pk, person(request).pk, now)
+        take(CHECKS_BY_CUSTOMER, f"{found.pk}/{person(request).pk}", now, "of this mailbox")
     except Limited as limited:
-        messages.warning(request, limited.words(now).replace("tests", "checks"))
+        messages.warning(request, limited.words(now))
     else:
         asked.ask([found.pk], acting_user=person(request), now=now)
     return redirect("mailbox", found.pk)

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
-from mailboxes.models import AskedCheck, AuditEntry, Trial
+from mailboxes.limits import Limited, Rate, Window
+from mailboxes.models import Trial
 from mailboxes.states import CredentialKind, Verdict
-
-
-class Limited(Exception):
-    """Too often. `until` is when it may be tried again, `whose` what was counted."""
-
-    def __init__(self, whose: str, until: datetime) -> None:
-        super().__init__(f"Too many tests {whose}.")
-        self.whose = whose
-        self.until = until
-
-    def words(self, now: datetime) -> str:
-        """What people read: how long to wait."""
-        minutes = max(1, -int((now - self.until).total_seconds() // 60))
-        wait = f"{minutes} minute{'s' if minutes > 1 else ''}" if minutes < 90 else f"{round(minutes / 60)} hours"
-        return f"Too many tests {self.whose}: try again in {wait}. Nothing was changed."
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """At most so many in so long."""
-
-    most: int
-    within: timedelta
-
 
 PER_MAILBOX = Window(5, timedelta(minutes=10))
 PER_USER = Window(20, timedelta(hours=1))
@@ -41,10 +17,10 @@ PER_HOST = Window(20, timedelta(hours=1))
 PER_NETWORK = Window(40, timedelta(hours=1))
 # A new grant waits at most so long in the queue, well inside the ten minutes that it is kept for (C6).
 PER_CONSENT = Window(5, timedelta(minutes=5))
-CHECKS_BY_CUSTOMER = Window(5, timedelta(minutes=10))
-CHECKS_BY_ADMINISTRATOR = Window(10, timedelta(hours=1))
-LOOKUPS = Window(10, timedelta(minutes=1))
-ADMINISTRATOR_CHECK = "check asked by the administrator"
+CHECKS_BY_CUSTOMER = Rate("checks by a customer", 5, timedelta(minutes=10), "checks")
+CHECKS_BY_ADMINISTRATOR = Rate("checks by the administrator", 10, timedelta(hours=1), "checks")
+# A look-up asks strangers' servers (FACTS C8).
+LOOKUPS = Rate("look-ups", 10, timedelta(minutes=1), "addresses")
 
 
 def refuse_too_many(trial: Trial, now: datetime) -> None:
@@ -83,25 +59,7 @@ def _counted(rows: QuerySet[Trial], kind: CredentialKind) -> QuerySet[Trial]:
     return rows.filter(kind=kind).exclude(verdict=Verdict.PASSED).exclude(done_at__isnull=False, starts=0)
 
 
-def refuse_too_many_checks(mailbox_id: int, user_id: int, now: datetime) -> None:
-    """The customer's "Check again" (U3). Raises Limited."""
-    rows = AskedCheck.objects.filter(mailbox_id=mailbox_id, asked_by_id=user_id)
-    times = rows.filter(asked_at__gt=now - CHECKS_BY_CUSTOMER.within).order_by("-asked_at")
-    _refuse_full("of this mailbox", CHECKS_BY_CUSTOMER, list(times.values_list("asked_at", flat=True)[:5]))
-
-
-def refuse_too_many_by_administrator(mailbox_id: int, now: datetime) -> None:
-    """The administrator's "Check again" (R8), whoever holds the link. Raises Limited."""
-    window = CHECKS_BY_ADMINISTRATOR
-    rows = AuditEntry.objects.filter(mailbox_id=mailbox_id, action=ADMINISTRATOR_CHECK, at__gt=now - window.within)
-    _refuse_full("of this mailbox", window, list(rows.order_by("-at").values_list("at", flat=True)[: window.most]))
-
-
 def _refuse(whose: str, window: Window, rows: QuerySet[Trial], now: datetime) -> None:
     lately = rows.filter(asked_at__gt=now - window.within).order_by("-asked_at").values_list("asked_at", flat=True)
-    _refuse_full(whose, window, list(lately[: window.most]))
-
-
-def _refuse_full(whose: str, window: Window, newest_first: list[datetime]) -> None:
-    if len(newest_first) >= window.most:
-        raise Limited(whose, newest_first[window.most - 1] + window.within)
+    if len(newest_first := list(lately[: window.most])) >= window.most:
+        raise Limited(whose, newest_first[-1] + window.within)

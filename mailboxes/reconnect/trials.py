@@ -15,10 +15,11 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
+from mailboxes.limits import Limited
 from mailboxes.models import AuditEntry, Candidate, Mailbox, Trial, Workspace
 from mailboxes.reconnect.credentials import NewCredential, NewGrant, Password
 from mailboxes.reconnect.fingerprints import fingerprint
-from mailboxes.reconnect.limits import Limited, refuse_too_many, refuse_too_many_consents
+from mailboxes.reconnect.limits import refuse_too_many, refuse_too_many_consents
 from mailboxes.states import CredentialKind, Verdict
 from mailboxes.wire.clean import refuse_control
 

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connections
 
+from mailboxes.limits import Limited, Window
 from mailboxes.models import Candidate, Membership, OAuthClient, Trial, Workspace
 from mailboxes.reconnect import trials
 from mailboxes.reconnect.credentials import NewGrant, Password
@@ -21,8 +22,6 @@ from mailboxes.reconnect.limits import (
     PER_NETWORK,
     PER_USER,
     PER_WORKSPACE,
-    Limited,
-    Window,
 )
 from mailboxes.reconnect.trials import Wish, begin
 from mailboxes.states import Verdict
