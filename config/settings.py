@@ -130,6 +130,8 @@ LOGOUT_REDIRECT_URL = "sign-in"
 STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=PRODUCTION)
 PASSWORD_RESET_TIMEOUT = 3600  # seconds
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
+    EMAIL_BACKEND = "mailboxes.outbox.operator.EmailBackend"  # the same transport, with the builder of all our mail
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Postmend <postmend@localhost>")
 
 # Consent at Google and Microsoft. Faults are ours to tell: nothing of them is raised to an error page.

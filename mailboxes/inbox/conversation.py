@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ MOST_FOLLOWED = 10
 BODY_CHARS = 20_000
 SAME_WITHIN = timedelta(minutes=2)
 Kind = InMessage.Kind
+_ID = re.compile(r"[!-~]+")  # others' Message-IDs may hold what no header field may
 
 
 class CannotReply(Exception):
@@ -155,4 +157,4 @@ def _queued(message: InMessage, body: str, now: datetime) -> OutMessage:
 def _follows(message: InMessage) -> tuple[str, ...]:
     """Message-IDs of what went before, this one last."""
     ids: Sequence[str] = [*message.references.split()[-MOST_FOLLOWED:], message.message_id]
-    return tuple(one for one in ids if one and len(one) <= 250)
+    return tuple(one for one in ids if one and len(one) <= 250 and _ID.fullmatch(one))

@@ -3,49 +3,35 @@
 from __future__ import annotations
 
 import uuid
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
 
 from mailboxes.models import OutMessage
-from mailboxes.wire.addresses import Refused, normal_host
+from mailboxes.wire.mime import Composition, ascii_domain, compose
 from mailboxes.wire.values import Letter
 
 LONGEST_DOMAIN = 200  # with the rest of a Message-ID it fits its column
-_POLICY = SMTP.clone(max_line_length=120)
 
 
 def new_message_id(address: str) -> str:
-    """A Message-ID at the sender's domain (RFC 5322 3.6.4)."""
-    domain = _ascii(address).rpartition("@")[2]
+    """Return a Message-ID at the sender's domain (RFC 5322 3.6.4). Raises BadText for what is no address."""
+    domain = ascii_domain(address, "sender").rpartition("@")[2]
     return f"<{uuid.uuid4()}@{domain if len(domain) <= LONGEST_DOMAIN else '.'.join(domain.split('.')[-2:])}>"
 
 
-def _ascii(address: str) -> str:
-    """The address with its domain as mail servers know it (IDNA). Raises ValueError for a domain that is none."""
-    name, _, domain = address.rpartition("@")
-    try:
-        return address if domain.isascii() else f"{name}@{normal_host(domain)}"
-    except Refused as refused:
-        raise ValueError(str(refused)) from None
-
-
 def letter(row: OutMessage) -> Letter:
-    """What goes on the wire for this row; its mailbox is loaded. Raises ValueError for a header with a line break."""
-    sender = _ascii(row.mailbox.address)
-    message = EmailMessage(policy=_POLICY)
-    message["From"] = Address(row.mailbox.sender_name, addr_spec=sender)
-    message["To"] = Address(addr_spec=row.recipient)
-    message["Subject"] = row.subject
-    message["Date"] = format_datetime(row.created_at)
-    message["Message-ID"] = row.message_id
-    for name, value in (("In-Reply-To", row.in_reply_to), ("References", row.references)):
-        if value:
-            message[name] = value
-    for name, value in row.headers.items():
-        message[name] = value
-    message.set_content(row.body)
-    if row.html:
-        message.add_alternative(row.html, subtype="html")
-    return Letter(sender, row.recipient, row.message_id, message.as_bytes())
+    """Return what goes on the wire for this row; its mailbox is loaded. Raises BadText, a ValueError, for an address
+    that is none or a header field with a line break."""
+    return compose(
+        Composition(
+            sender=row.mailbox.address,
+            sender_name=row.mailbox.sender_name,
+            recipient=row.recipient,
+            subject=row.subject,
+            text=row.body,
+            html=row.html,
+            date=row.created_at,
+            message_id=row.message_id,
+            in_reply_to=row.in_reply_to,
+            references=row.references.split(),
+            headers=row.headers,
+        )
+    )

@@ -47,6 +47,8 @@ def settle(row: OutMessage, delivery: Delivery, diagnosis: Diagnosis | None, now
         return Settled(State.SENT)
     if delivery.fate is Fate.UNKNOWN:
         return Settled(State.UNKNOWN, text=text)
+    if delivery.fate is Fate.UNFIT:
+        return Settled(State.REFUSED, text=delivery.unfit)
     if delivery.fate is Fate.STOPPED or diagnosis is None:
         return Settled(State.QUEUED, row.due_at, counts=False)
     return _refused(row, delivery, diagnosis, text, now)

@@ -34,6 +34,7 @@ class Account(Folders):
     delegates: list[Account] = field(default_factory=list, repr=False)
     hang_up: str = ""  # once, at the end of a message: "before-accept" takes it not, "after-accept" takes it unsaid
     refuses: dict[str, str] = field(default_factory=dict)  # the reply to RCPT TO, by the recipient's address
+    smtp_offers: tuple[str, ...] = ("8BITMIME",)  # extensions after EHLO; what is not offered is refused
     smtp: Endpoint | None = None
     imap: Endpoint | None = None
 

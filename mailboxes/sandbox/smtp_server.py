@@ -18,6 +18,7 @@ class SmtpSession(Session):
     leg = "smtp"
     sender: str | None = None
     recipients: tuple[str, ...] = ()
+    parameters: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class SmtpSession(Session):
         elif verb == "AUTH" and self.encrypted:
             await self._auth(*rest.partition(" ")[::2])
         elif verb == "MAIL" and self.logged_in:
-            await self._mail(_path(rest))
+            await self._mail(rest)
         elif verb == "RCPT" and self.sender is not None:
             await self._rcpt(_path(rest))
         elif verb == "DATA" and self.recipients:
@@ -64,7 +65,7 @@ class SmtpSession(Session):
             await self.say("503 5.5.1 Bad sequence of commands")
 
     async def _ehlo(self) -> None:
-        lines = ["250-sandbox.test", "250-8BITMIME"]
+        lines = ["250-sandbox.test", *(f"250-{word}" for word in self.account.smtp_offers)]
         if self._offers_starttls():
             lines.append("250-STARTTLS")
         if self.encrypted:
@@ -98,15 +99,26 @@ class SmtpSession(Session):
         password = base64.b64decode(await self.line()).decode()
         return base64.b64encode(f"\0{username}\0{password}".encode()).decode()
 
-    async def _mail(self, sender: str) -> None:
-        refusal = self.fault.mail.format(address=self.account.address)
+    async def _mail(self, rest: str) -> None:
+        refusal = self.fault.mail.format(address=self.account.address) or self._refused(rest)
         self._reset()
-        self.sender = None if refusal else sender
+        self.sender = None if refusal else _path(rest)
+        self.parameters = frozenset(rest.partition(">")[2].upper().split())
         await self.say(refusal or "250 2.1.0 Ok")
+
+    def _refused(self, rest: str) -> str:
+        """The reply to a parameter of MAIL that was not offered, or to an address that needs one (RFC 5321 4.1.11)."""
+        offered = {word.partition(" ")[0] for word in self.account.smtp_offers}
+        for word in rest.partition(">")[2].upper().split():
+            if {"BODY=8BITMIME": "8BITMIME"}.get(word, word.partition("=")[0]) not in offered:
+                return f"555 5.5.4 Unsupported option: {word}"
+        return "" if rest.isascii() or "SMTPUTF8" in rest.upper().split() else "553 5.6.7 Address is not ASCII"
 
     async def _rcpt(self, recipient: str) -> None:
         refusals = {address.lower(): reply for address, reply in self.account.refuses.items()}
         refusal = refusals.get(recipient.lower(), "")
+        if not recipient.isascii() and "SMTPUTF8" not in self.parameters:
+            refusal = "553 5.6.7 Address is not ASCII"
         if not refusal:
             self.recipients = (*self.recipients, recipient)
         await self.say(refusal or "250 2.1.5 Ok")
@@ -117,6 +129,8 @@ class SmtpSession(Session):
         raw = (b"\r\n" + raw).replace(b"\r\n..", b"\r\n.")[2:]
         if self.fault.data:
             await self.say(self.fault.data)
+        elif not raw.isascii() and "BODY=8BITMIME" not in self.parameters:
+            await self.say("554 5.6.1 Eight-bit data without BODY=8BITMIME")
         else:
             await self._accept(raw)
         self._reset()
@@ -131,7 +145,7 @@ class SmtpSession(Session):
         await self.say("250 2.0.0 Ok: queued")
 
     def _reset(self) -> None:
-        self.sender, self.recipients = None, ()
+        self.sender, self.recipients, self.parameters = None, (), frozenset()
 
 
 def _path(rest: str) -> str:

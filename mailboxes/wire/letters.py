@@ -25,14 +25,16 @@ class Fate(StrEnum):
     NOT_SENT = "not_sent"  # the server did not take it, for certain
     UNKNOWN = "unknown"  # the connection ended behind the message, before the server's word
     STOPPED = "stopped"  # it was not to go any more
+    UNFIT = "unfit"  # the server said before that it takes no such message: nothing was tried
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A letter's fate, and the leg's report."""
+    """A letter's fate, the leg's report, and why the server takes no such letter."""
 
     fate: Fate
     report: Report
+    unfit: str = ""
 
 
 async def send_letter(wanted: LegTarget, letter: Letter, connector: Connector, may_go: MayGo) -> Delivery:
@@ -42,20 +44,23 @@ async def send_letter(wanted: LegTarget, letter: Letter, connector: Connector, m
     loop = asyncio.get_running_loop()
     began = loop.time()
     session = SmtpSession(wanted.endpoint.security, connector.ehlo_name)
-    stopped = False
+    stopped, unfit = False, ""
 
     async def talk(recorder: Recorder) -> None:
-        nonlocal stopped
+        nonlocal stopped, unfit
         refuse_letter(letter)
         async with conversation(wanted, SmtpParser(connector.limits), connector, recorder) as say:
             await say(session.open())
             await say(session.authenticate(wanted.login))
-            stopped = not await _asked(may_go)
-            if not stopped:
+            unfit = session.unfit(letter)
+            stopped = not unfit and not await _asked(may_go)
+            if not unfit and not stopped:
                 await say(session.submit(letter))
 
     recorder = await attempt(Leg.SMTP, wanted, began + connector.limits.total_s, talk)
     report = recorder.report(round((loop.time() - began) * 1000))
+    if unfit:
+        return Delivery(Fate.UNFIT, report, unfit)
     return Delivery(Fate.STOPPED if stopped else _fate(report, body_sent=session.body_sent), report)
 
 

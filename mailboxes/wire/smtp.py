@@ -15,6 +15,7 @@ from mailboxes.wire.dialogue import Action, Dialogue, ProtocolFault, Read, Send,
 from mailboxes.wire.values import Letter, Limits, Login, Security, Stage, WireFault
 
 _LINE = re.compile(rb"^(\d{3})([ -]?)(.*)$", re.DOTALL)
+_SIZE = re.compile(r"[0-9]{1,18}")
 _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
 
 
@@ -122,7 +123,9 @@ class SmtpSession:
         """Send one message to one recipient. Positive reply to its final dot, or WireFault."""
         sender = refuse_path(message.sender, "sender")
         recipient = refuse_path(message.recipient, "recipient")
-        reply = yield Send(Stage.MAIL, f"MAIL FROM:<{sender}>\r\n".encode())
+        if why := self.unfit(message):
+            raise WireFault(Stage.MAIL, "MESSAGE_UNFIT", why)
+        reply = yield Send(Stage.MAIL, f"MAIL FROM:<{sender}>{self._parameters(message)}\r\n".encode())
         _expect(reply, Stage.MAIL, reply.positive)
         reply = yield Send(Stage.RCPT, f"RCPT TO:<{recipient}>\r\n".encode())
         _expect(reply, Stage.RCPT, reply.positive)
@@ -131,6 +134,27 @@ class SmtpSession:
         self.body_sent = True
         reply = yield Send(Stage.DATA, dot_stuffed(message.body))
         _expect(reply, Stage.DATA, reply.positive)
+
+    def unfit(self, message: Letter) -> str:
+        """Return why this server cannot take the message, by what it said after EHLO; "" where it can."""
+        if message.needs_utf8 and "SMTPUTF8" not in self.extensions:
+            return (
+                "The server takes no address with letters other than A to Z before the @ (it does not offer SMTPUTF8)."
+            )
+        most = next((int(word) for word in self.extensions.get("SIZE", ()) if _SIZE.fullmatch(word)), 0)
+        if most and len(message.body) > most:  # 0 sets no limit (RFC 1870)
+            return f"The message has {len(message.body)} bytes, and the server takes at most {most}."
+        return ""
+
+    def _parameters(self, message: Letter) -> str:
+        """What MAIL FROM tells of the message, as far as the server asks for it (RFC 1870, 6152, 6531)."""
+        is_eight_bit = not message.body.isascii() and "8BITMIME" in self.extensions
+        told = {
+            f" SIZE={len(message.body)}": "SIZE" in self.extensions,
+            " BODY=8BITMIME": is_eight_bit,
+            " SMTPUTF8": message.needs_utf8,
+        }
+        return "".join(parameter for parameter, is_told in told.items() if is_told)
 
     def _ehlo(self) -> Dialogue[SmtpReply]:
         reply = yield Send(Stage.GREETING, f"EHLO {self.ehlo_name}\r\n".encode())

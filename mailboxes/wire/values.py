@@ -152,6 +152,11 @@ class Letter:
     message_id: str
     body: bytes = field(repr=False)
 
+    @property
+    def needs_utf8(self) -> bool:
+        """Whether an address holds what is no ASCII: a server must offer SMTPUTF8 for it (RFC 6531)."""
+        return not (self.sender + self.recipient).isascii()
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

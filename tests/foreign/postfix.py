@@ -30,7 +30,8 @@ _HERE = Path(__file__).parent
 
 @dataclass
 class Postfix:
-    """Use as a context manager. It delivers to `boxes`; `relay` takes Dovecot's submissions."""
+    """Use as a context manager. It delivers to `boxes`; `relay` takes Dovecot's submissions; `bare` offers neither
+    8BITMIME nor SMTPUTF8 nor SIZE."""
 
     folder: Path
     dovecot: Dovecot
@@ -39,11 +40,12 @@ class Postfix:
     submission: int = field(default_factory=free_port)
     submissions: int = field(default_factory=free_port)
     relay: int = field(default_factory=free_port)
+    bare: int = field(default_factory=free_port)
 
     @property
     def ports(self) -> frozenset[int]:
         """Where mail clients connect to."""
-        return frozenset({self.submission, self.submissions})
+        return frozenset({self.submission, self.submissions, self.bare})
 
     @property
     def host(self) -> str:
