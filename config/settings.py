@@ -12,6 +12,7 @@ from pathlib import Path
 import django_stubs_ext
 import environ
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 
 from config.local import local_keys
 from mailboxes.wire.tls import RESUME_FOR_S
@@ -54,6 +55,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_q",
     "django_otp",
+    "django_otp.plugins.otp_static",
     "social_django",
     "mailboxes",
     "campaigns",
@@ -202,6 +204,7 @@ UNFOLD = {
     ],
     "STYLES": [lambda request: static("postmend/admin.css")],
     "SCRIPTS": [lambda request: static("postmend/copy.js")],
+    "ACCOUNT": {"navigation": [{"title": "Recovery codes", "link": reverse_lazy("recovery-codes")}]},
     "SIDEBAR": {"show_search": False, "navigation": "mailboxes.admin.navigation.sidebar"},
 }
 

@@ -6,13 +6,21 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
+from django_otp.plugins.otp_static.models import StaticDevice
 from social_django.models import Association, Nonce, UserSocialAuth
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from mailboxes.admin.base import ModelAdmin
 from mailboxes.models import CodeDevice
 
-for _model in (User, Group, UserSocialAuth, Nonce, Association):  # social-auth's tables stay empty of people
+for _model in (
+    User,
+    Group,
+    StaticDevice,
+    UserSocialAuth,
+    Nonce,
+    Association,
+):  # ours, and what shows codes or stays empty
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from cryptography.fernet import InvalidToken
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
@@ -25,6 +28,13 @@ class WorkspaceAdmin(ModelAdmin[Workspace]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
         return super().get_queryset(request).annotate(count=Count("mailboxes"))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What would go with it; nothing goes while stored secrets cannot be read: a lost key may yet be found."""
+        try:
+            return super().get_deleted_objects(objs, request)
+        except InvalidToken:
+            return [], {}, set(), ["mailboxes whose secrets cannot be read: restore FERNET_KEYS first"]
 
     @admin.display(description="mailboxes", ordering="count")
     def mailbox_count(self, obj: Workspace) -> int:

@@ -8,7 +8,7 @@ from mailboxes.models.inbox import FolderCursor, InboxState, InMessage
 from mailboxes.models.mailbox import STATUS_LABELS, Mailbox
 from mailboxes.models.outbox import OutMessage, Pace
 from mailboxes.models.rate import RateLimit
-from mailboxes.models.second_factor import CodeDevice
+from mailboxes.models.second_factor import CodeDevice, RecoveryCodes
 from mailboxes.models.trial import Trial
 from mailboxes.models.workspace import Invitation, Membership, Workspace
 
@@ -35,6 +35,7 @@ __all__ = [
     "Pace",
     "RateLimit",
     "ReconnectRequest",
+    "RecoveryCodes",
     "StaffAlarm",
     "StatusChange",
     "Trial",

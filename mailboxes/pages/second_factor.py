@@ -8,13 +8,14 @@ import django_otp
 import segno
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from mailboxes.models import AuditEntry, CodeDevice
+from mailboxes.models import AuditEntry, CodeDevice, RecoveryCodes
 from mailboxes.pages.access import person, private
 
 
@@ -26,7 +27,7 @@ class Gate:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if settings.STAFF_SECOND_FACTOR and _is_unverified_staff(request) and not _is_open(request.path):
-            return redirect(f"{reverse('second-factor')}?next={request.path}")
+            return redirect_to_login(request.get_full_path(), reverse("second-factor"))
         return self._get_response(request)
 
 
@@ -48,30 +49,62 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     device, wrong = _device(user), False
     if request.method == "POST":
-        if device.verify_token(request.POST.get("code", "").replace(" ", "")):
-            return _verified(request, device)
+        used = _device_of(request.POST.get("code", ""), user, device)
+        if used is not None:
+            return _verified(request, used)
         wrong = True
-    context = {"device": device, "wrong": wrong, "next": _next(request)}
+    context = {"device": device, "wrong": wrong, "next": _next(request), "left": RecoveryCodes.left(user)}
     if not device.confirmed:
         context["picture"] = segno.make(device.setup_url, micro=False).svg_data_uri(scale=5, border=2, light="white")
         context["key"] = device.setup_url.partition("secret=")[2].partition("&")[0]
     return render(request, "pages/second_factor.html", context, status=403 if wrong else 200)
 
 
+@private
+def recovery_codes(request: HttpRequest) -> HttpResponse:
+    """Make ten codes for a lost phone; they are shown in the answer, and never again."""
+    user = person(request)
+    if not user.is_verified():  # type: ignore[attr-defined]  # django-otp
+        raise Http404
+    codes = []
+    if request.method == "POST":
+        codes = RecoveryCodes.renew(user)
+        AuditEntry.objects.create(actor=user, action="recovery codes made", at=timezone.now())
+    context = {"codes": codes, "left": RecoveryCodes.left(user), "next": _next(request)}
+    return render(request, "pages/recovery_codes.html", context)
+
+
 def _device(user: User) -> CodeDevice:
-    """The person's app; one that was never confirmed is set up further."""
-    devices = CodeDevice.objects.filter(user=user).order_by("-confirmed", "pk")
-    found: CodeDevice | None = devices.first()
+    """The person's app; one that was never confirmed is set up further, if its key can still be read."""
+    found: CodeDevice | None = CodeDevice.objects.filter(user=user).order_by("-confirmed", "pk").first()
+    if found is not None and not found.confirmed and not found.is_readable:
+        found.delete()
+        found = None
     return found or CodeDevice.objects.create(
         user=user, name="Authenticator app", confirmed=False, key=CodeDevice.new_key()
     )
 
 
-def _verified(request: HttpRequest, device: CodeDevice) -> HttpResponse:
-    if not device.confirmed:
+def _device_of(typed: str, user: User, app: CodeDevice) -> CodeDevice | RecoveryCodes | None:
+    """What this code is of: six digits are the app's, twelve letters and digits a recovery code."""
+    code = "".join(typed.split()).replace("-", "")
+    if len(code) == 12 and app.confirmed:
+        kept = RecoveryCodes.objects.filter(user=user).first()
+        return kept if kept is not None and kept.verify_token(code) else None
+    return app if app.verify_token(code) else None
+
+
+def _verified(request: HttpRequest, device: CodeDevice | RecoveryCodes) -> HttpResponse:
+    user, is_new = person(request), not device.confirmed
+    if is_new:
         CodeDevice.objects.filter(pk=device.pk).update(confirmed=True)
-        AuditEntry.objects.create(actor=person(request), action="second factor set up", at=timezone.now())
+        AuditEntry.objects.create(actor=user, action="second factor set up", at=timezone.now())
+    if isinstance(device, RecoveryCodes):
+        AuditEntry.objects.create(actor=user, action="recovery code used", at=timezone.now())
+    request.session.cycle_key()  # who knew the session before the second factor does not know it after
     django_otp.login(request, device)
+    if is_new:
+        return redirect(f"{reverse('recovery-codes')}?{urlencode({'next': _next(request)})}")
     return redirect(_next(request))
 
 

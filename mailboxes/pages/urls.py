@@ -50,6 +50,7 @@ urlpatterns = [
     ),
     path("recover/<uidb64>/<token>/", account.NewPassword.as_view(), name="password_reset_confirm"),
     path("second-factor/", second_factor.second_factor, name="second-factor"),
+    path("second-factor/codes/", second_factor.recovery_codes, name="recovery-codes"),
     path("help/", help.index, name="help"),
     path("help/prepare/", help.prepare, name="help-prepare"),
     path("help/pop-ups/", help.pop_ups, name="help-pop-ups"),
