@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mailboxes.inbox.addresses import address_in, is_mail_server, sender
@@ -11,7 +11,7 @@ from mailboxes.inbox.automatic import has_automatic_subject, other_report, submi
 from mailboxes.inbox.decoding import header_text, one_line
 from mailboxes.inbox.parts import Part, header, param
 from mailboxes.inbox.reports import Fields, blocks, first_id, quoted_id, returned_id
-from mailboxes.inbox.worded import diagnostic_in, outcome_word, recipient_in, top_of
+from mailboxes.inbox.worded import code_outcome, diagnostic_in, outcome_word, recipient_in, top_of
 
 DIAGNOSTIC_CHARS = 500
 _STATUS = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\d|\.\d)")
@@ -47,16 +47,39 @@ class Bounce:
 
 
 def bounce_of(message: Part, text: str) -> Bounce | None:
-    """The bounce that `message` is, `text` being what a person reads in it; None for any other mail."""
+    """The bounce that `message` is, `text` being what a person reads in it; None for any other mail.
+
+    The report's fields and the server's words are both read. Where the fields say what became of the message, that
+    holds; the words tell what they leave out, and all where the fields cannot be read.
+    """
     if other_report(message):
         return None
     groups = blocks(message)
     by_machine = _is_delivery_report(message) or _is_from_machine(message)
     # A person who answers may have the report attached; other mail with such a part is a report, whatever it calls
     # itself.
-    if groups and (by_machine or not header(message, "In-Reply-To")):
-        return _reported(message, groups, text)
-    return _worded(message, text) if by_machine and not _is_for_a_person(message) else None
+    groups = groups if by_machine or not header(message, "In-Reply-To") else []
+    reported = _reported(message, groups, text)
+    if reported is None and any(_has_arrived(fields) for fields in groups):
+        return None
+    if not by_machine or _is_for_a_person(message):
+        return reported
+    return _together(reported, _worded(message, [] if reported else groups, text))
+
+
+def _together(reported: Bounce | None, worded: Bounce | None) -> Bounce | None:
+    """What the fields say, with what they leave out told by words about the same recipient."""
+    if reported is None or worded is None:
+        return reported or worded
+    if reported.recipient and worded.recipient not in ("", reported.recipient):
+        return reported
+    says_more = _says_nothing(reported.status) and worded.status[:1] in (reported.status[:1] or worded.status[:1])
+    return replace(
+        reported,
+        recipient=reported.recipient or worded.recipient,
+        status=worded.status if says_more and worded.status else reported.status,
+        diagnostic=reported.diagnostic or worded.diagnostic,
+    )
 
 
 def _is_delivery_report(message: Part) -> bool:
@@ -84,12 +107,26 @@ def _reported(message: Part, groups: list[Fields], text: str) -> Bounce | None:
     return None
 
 
+# What servers write for RFC 3464's "failed" and "delayed".
+_ACTIONS = {
+    "fail": Outcome.FAILED, "expire": Outcome.FAILED, "error": Outcome.FAILED, "undeliver": Outcome.FAILED,
+    "reject": Outcome.FAILED, "bounce": Outcome.FAILED, "delay": Outcome.DELAYED, "defer": Outcome.DELAYED,
+}  # fmt: skip
+_CLASSES = {"5": Outcome.FAILED, "4": Outcome.DELAYED}
+
+
 def _outcome(fields: Fields) -> Outcome | None:
-    """By the action; where a report leaves it out, by the status."""
+    """By the action; where a report leaves it out, or writes one that nobody knows, by the status."""
     action = fields.get("action", "").strip().lower()
-    if not action and ("final-recipient" in fields or "original-recipient" in fields):
-        action = {"5": "failed", "4": "delayed"}.get(fields.get("status", "")[:1], "")
-    return next((outcome for outcome in Outcome if action.startswith(outcome)), None)
+    known = next((outcome for word, outcome in _ACTIONS.items() if action.startswith(word)), None)
+    if known or _has_arrived(fields) or not ("final-recipient" in fields or "original-recipient" in fields):
+        return known
+    return _CLASSES.get(fields.get("status", "")[:1])
+
+
+def _has_arrived(fields: Fields) -> bool:
+    """Whether a report says that the message was taken (RFC 3464 2.3.3)."""
+    return fields.get("action", "").strip().lower().startswith(("deliver", "relay", "expand"))
 
 
 def _recipient(fields: Fields) -> str:
@@ -104,8 +141,11 @@ def _diagnostic(fields: Fields) -> str:
 def _status(told: str, diagnostic: str) -> str:
     """The status of the report; 5.0.0, which says nothing, gives way to the one in the server's reply."""
     status, replied = _first_status(told), _first_status(diagnostic)
-    says_nothing = not status or status.endswith(".0.0")
-    return replied if says_nothing and replied and replied[0] in (status or replied) else status
+    return replied if _says_nothing(status) and replied and replied[0] in (status or replied) else status
+
+
+def _says_nothing(status: str) -> bool:
+    return not status or status.endswith(".0.0")
 
 
 def _first_status(text: str) -> str:
@@ -119,13 +159,16 @@ def _original(message: Part, groups: list[Fields], text: str) -> str:
     return returned_id(message) or first_id(told) or quoted_id(text) or first_id(header(message, "In-Reply-To"))
 
 
-def _worded(message: Part, text: str) -> Bounce | None:
+def _worded(message: Part, groups: list[Fields], text: str) -> Bounce | None:
     top = top_of(text)
     outcome = outcome_word(one_line(header_text(header(message, "Subject")), 200), top)
+    if not outcome and _is_delivery_report(message):  # it says that it is one: a server's code is enough
+        outcome = code_outcome(top)
     if not outcome:
         return None
     own = sender(header(message, "To"))[1]
-    recipient = address_in(header(message, "X-Failed-Recipients")) or recipient_in(top, own)
+    named = next(filter(None, map(_recipient, groups)), "") or address_in(header(message, "X-Failed-Recipients"))
+    recipient = named or recipient_in(top, own)
     diagnostic = diagnostic_in(top, recipient, DIAGNOSTIC_CHARS)
     status = _first_status(diagnostic) or _first_status(top)
-    return Bounce(Outcome(outcome), recipient, status, diagnostic, _original(message, [], text))
+    return Bounce(Outcome(outcome), recipient, status, diagnostic, _original(message, groups, text))

@@ -14,11 +14,19 @@ _KNOWN = re.compile(
 )
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "ks-c-5601-1987": "cp949", "euc-kr": "cp949", "shift-jis": "cp932"}
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bq])\?(.*?)\?=", re.IGNORECASE)
+_RAW_WORD = re.compile(rb"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
 _NOT_BASE64 = bytes(set(range(256)) - set((string.ascii_letters + string.digits + "+/").encode()))
 _BREAKS = re.compile(r"\r\n?|[\u2028\u2029]")
 _UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-# These turn the reading direction, with which a name or subject can be made to look like another.
-_TURNS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+# What nobody sees makes a name or subject look like another: turns of the reading direction, and characters without a
+# width. Joiners and variation selectors stay between letters and pictures of the scripts that are written with them.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
+    "\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+_JOINERS = re.compile(
+    "(?<![^\x00-\u024f\u2000-\u206f])[\u200c\u200d\ufe00-\ufe0f]|[\u200c\u200d](?![^\x00-\u024f\u2000-\u206f])"
+)
 
 
 def decode(data: bytes, charset: str) -> str:
@@ -66,7 +74,31 @@ def header_text(value: str) -> str:
         _append(runs, word.group(1).lower(), _word_bytes(word.group(2), word.group(3)))
         end = word.end()
     runs.append(("utf-8", value[end:].encode()))
-    return "".join(decode(data, charset) for charset, data in runs)
+    # What is called UTF-8 and is none was made by a program of Windows' or Unix' western editions.
+    return "".join(guess(data) if charset.startswith("utf-8") else decode(data, charset) for charset, data in runs)
+
+
+def quote_raw_words(data: bytes) -> bytes:
+    """Return a header's value in which encoded words of raw 8-bit bytes, which RFC 2047 forbids, are encoded: as UTF-8
+    where they are that, else in the character set that they name."""
+    return data if data.isascii() else _RAW_WORD.sub(_quoted_word, data)
+
+
+def _quoted_word(word: re.Match[bytes]) -> bytes:
+    charset, encoding, content = word.groups()
+    if content.isascii():
+        return word.group()
+    raw = binascii.a2b_qp(content, header=True) if encoding in b"qQ" else content
+    charset = b"utf-8" if _is_utf8(raw) else charset
+    return b"=?%b?q?%b?=" % (charset, b"".join(b"=%02X" % byte for byte in raw))
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _append(runs: list[tuple[str, bytes]], charset: str, data: bytes) -> None:
@@ -81,8 +113,8 @@ def _word_bytes(encoding: str, content: str) -> bytes:
 
 
 def one_line(text: str, most: int) -> str:
-    """`text` on one line with single spaces, fit to store, at most `most` characters."""
-    return " ".join(_TURNS.sub("", fit(text)).split())[:most].rstrip()
+    """`text` on one line with single spaces and nothing invisible, fit to store, at most `most` characters."""
+    return " ".join(_JOINERS.sub("", _INVISIBLE.sub("", fit(text))).split())[:most].rstrip()
 
 
 def fit(text: str) -> str:

@@ -13,7 +13,7 @@ from mailboxes.inbox.automatic import is_automatic
 from mailboxes.inbox.bounces import Bounce, bounce_of
 from mailboxes.inbox.complaints import Complaint, complaint_of
 from mailboxes.inbox.decoding import header_text, one_line
-from mailboxes.inbox.parts import Part, header, tree
+from mailboxes.inbox.parts import READ_BYTES, Part, header, tree
 from mailboxes.inbox.reading import text_of
 from mailboxes.inbox.reports import first_id, ids, returned_mark
 
@@ -87,7 +87,7 @@ def parse(raw: bytes, size: int) -> Parsed:
         bounce=bounce,
         complaint=complaint,
         returned_mark=returned_mark(message, text) if bounce or complaint else "",
-        identity=_identity(message, size),
+        identity=_identity(message, raw, size),
     )
 
 
@@ -119,9 +119,11 @@ def _date(value: str) -> datetime | None:
     return found if found.year in _YEARS else None
 
 
-def _identity(message: Part, size: int) -> str:
-    """The same for the same message in another folder; folding does not count."""
+def _identity(message: Part, raw: bytes, size: int) -> str:
+    """The same for the same message in another folder; folding does not count. Without a Message-ID it is the message
+    itself that tells it from another of the same sender, time and subject."""
     values = [" ".join(header(message, name).split()) for name in ("Message-ID", "From", "Date", "Subject")]
     if not values[0]:
-        values.append(str(size))
+        whole = raw[:READ_BYTES].replace(b"\r\n", b"\n")
+        values += [str(size), hashlib.sha256(whole).hexdigest()]
     return hashlib.sha256("\n".join(values).encode("utf-8", "replace")).hexdigest()

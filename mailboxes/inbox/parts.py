@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Iterator
 from email.message import Message
 from email.parser import BytesFeedParser
 from email.policy import Compat32
 from typing import Any
 
-from mailboxes.inbox.decoding import fit, guess, raw_bytes, unbase64
+from mailboxes.inbox.decoding import fit, guess, quote_raw_words, raw_bytes, unbase64
 
 READ_BYTES = 512 * 1024
 _STEP = 8192
+_BOUNDARY = re.compile(rb'(?i)boundary="?([^"\s;]{1,70})')
+_PARAMETER = rb'(?i)boundary="?%b(?=["\s;])'
+_APART = b"-apart"
 MOST_PARTS = 100
 MOST_DEPTH = 8
 MOST_HEADERS = 500
@@ -86,6 +90,7 @@ def tree(raw: bytes) -> Part:
         made.append(Part())
         return made[-1]
 
+    raw = _tell_apart(raw[:READ_BYTES])
     parser = BytesFeedParser(make, policy=_POLICY)
     for start in range(0, min(len(raw), READ_BYTES), _STEP):
         parser.feed(raw[start : min(start + _STEP, READ_BYTES)])
@@ -93,6 +98,20 @@ def tree(raw: bytes) -> Part:
             break
     parser.close()
     return made[0]
+
+
+def _tell_apart(raw: bytes) -> bytes:
+    """Give another name to a boundary "b--" beside a "b": its delimiter reads as the end of the other's parts, and what
+    is inside would be lost. RFC 2046 5.1.2 forbids it, and programs do it."""
+    names = list(dict.fromkeys(_BOUNDARY.findall(raw)))[:MOST_PARTS]
+    for name in names:
+        if name.endswith(b"--") and name[:-2] in names:
+            end = raw.find(b"\n--" + name + b"--")
+            inside, rest = (raw[:end], raw[end:]) if end >= 0 else (raw, b"")
+            inside = inside.replace(b"\n--" + name, b"\n--" + name + _APART)
+            rest = rest.replace(b"\n--" + name, b"\n--" + name + _APART, 1)
+            raw = re.sub(_PARAMETER % re.escape(name), rb"\g<0>" + _APART, inside + rest)
+    return raw
 
 
 def parts(message: Part) -> Iterator[Part]:
@@ -108,7 +127,8 @@ def parts(message: Part) -> Iterator[Part]:
 def header(message: Message, name: str) -> str:
     """The first header of that name, unfolded, not decoded; "" where there is none."""
     value = str(message.get(name, ""))[:HEADER_CHARS]
-    return fit(guess(raw_bytes(value.replace("\r", "").replace("\n", "")))).replace("\n", " ").strip()
+    raw = quote_raw_words(raw_bytes(value.replace("\r", "").replace("\n", "")))
+    return fit(guess(raw)).replace("\n", " ").strip()
 
 
 def param(message: Message, name: str, of: str = "content-type") -> str:

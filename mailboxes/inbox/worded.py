@@ -26,12 +26,14 @@ _DELAYED = re.compile(
 _FAILED = re.compile(
     r"the qmail-send program|created automatically by mail delivery software|(?:could not|couldn't) be delivered"
     r"|did not reach (?:some or all of )?the (?:intended|following) recipient|address not found|message not delivered"
-    r"|(?:wasn't|was not|not been) delivered|unable to deliver|delivery has failed|delivery failed|delivery failure"
+    r"|(?:wasn't|was not|not been)(?: able to be)? delivered|unable to deliver"
+    r"|delivery has failed|delivery failed|delivery failure"
     r"|delivery to the following recipients?.{0,12} failed|undeliver(?:able|ed)|returned mail|returned to sender"
     r"|failure notice|message blocked|user unknown|delivery status notification \(failure|unzustellbar"
     r"|nicht zugestellt|n'a pas (?:pu )?etre remis|non remis|no se (?:pudo|ha podido) entregar|mancata consegna"
     r"|non recapitabile|onbestelbaar|nao (?:foi|pode ser) entregue"
 )
+_CODE = re.compile(r"(?<![\d.])(?:([45])\.\d{1,3}\.\d{1,3}(?![\d.])|([45])[0-5]\d(?=[ -]))")
 _ITSELF = re.compile(r"^\s{0,9}<([^<>\s]{1,320})>:", re.MULTILINE)
 
 
@@ -49,6 +51,12 @@ def outcome_word(subject: str, top: str) -> str:
     if _DELAYED.search(words):
         return "delayed"
     return "failed" if _FAILED.search(words) else ""
+
+
+def code_outcome(top: str) -> str:
+    """ "failed", "delayed" or "", by the class of the first reply or status that a server's text holds."""
+    found = _CODE.search(top)
+    return {"5": "failed", "4": "delayed"}[found.group(1) or found.group(2)] if found else ""
 
 
 def recipient_in(top: str, own: str) -> str:

@@ -160,3 +160,76 @@ def test_k6_a_servers_words_tell_the_outcome(words: str, outcome: Outcome | None
     found = of("From: MAILER-DAEMON@example.test", words).bounce
     assert (found.outcome if found else None) is outcome
     assert of("From: lea@example.test", words).kind is Kind.MESSAGE
+
+
+# ---- a block that cannot be read
+
+
+WORDS = "<kim@lead.test>: host mx.lead.test said: 550 5.1.1 user unknown"
+UNREADABLE = {
+    "only the server": "Reporting-MTA: dns; mx.ours.test",
+    "no report": "report unavailable",
+    "empty": "",
+    "an unknown action": "Reporting-MTA: dns; x\n\nFinal-Recipient: rfc822; kim@lead.test\nAction: maybe",
+    "garbage": "\x01\x02\x03 = ?",
+}
+
+
+def reported(block: str, words: str, head: str = "") -> Bounce | None:
+    """A report with this block beside these words."""
+    top = "From: MAILER-DAEMON@x.test\nSubject: Report\nMIME-Version: 1.0\n" + head
+    parts = (
+        f"--b\nContent-Type: text/plain\n\n{words}\n\n--b\nContent-Type: message/delivery-status\n\n{block}\n\n--b--"
+    )
+    return of(f"{top}Content-Type: multipart/report; report-type=delivery-status; boundary=b", parts).bounce
+
+
+@pytest.mark.parametrize("block", UNREADABLE.values(), ids=list(UNREADABLE))
+def test_mail4_a_block_that_says_nothing_does_not_silence_the_words_beside_it(block: str) -> None:
+    found = reported(block, f"I am sorry.\n\n{WORDS}")
+    assert found is not None
+    assert (found.outcome, found.recipient, found.status) == (FAILED, "kim@lead.test", "5.1.1")
+    assert "user unknown" in found.diagnostic
+
+
+@pytest.mark.parametrize("name", ["gateway_base64_block", "action_expired"])
+def test_mail4_real_reports_with_an_unreadable_block_are_bounces(name: str) -> None:
+    found = bounce(name)
+    assert (found.outcome, found.recipient) == (FAILED, "kim@lead.example")
+    assert found.original_message_id == "<out-1@ours.example>"
+    assert found.is_of_the_address is (name == "gateway_base64_block")
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "outcome"),
+    [
+        ("expired", "", FAILED), ("error", "5.0.0", FAILED), ("Failed (bounced)", "5.1.1", FAILED),
+        ("deferred", "4.0.0", DELAYED), ("", "5.1.1", FAILED), ("", "4.4.1", DELAYED), ("unknown", "5.2.2", FAILED),
+        ("delayed", "4.4.1", DELAYED), ("relayed", "2.0.0", None), ("delivered", "2.0.0", None), ("expanded", "", None),
+    ],
+)  # fmt: skip
+def test_mail4_an_action_is_known_as_servers_write_it(action: str, status: str, outcome: Outcome | None) -> None:
+    found = reported(f"Final-Recipient: rfc822; kim@lead.test\nAction: {action}\nStatus: {status}", "A report.")
+    assert (found.outcome if found else None) is outcome
+
+
+def test_mail4_what_the_fields_say_holds_against_the_words() -> None:
+    block = "Final-Recipient: rfc822; kim@lead.test\nAction: {}\nStatus: {}"
+    assert reported(block.format("delivered", "2.0.0"), "Other mail could not be delivered: 550 5.1.1") is None
+    delayed = reported(block.format("delayed", "4.4.1"), "It could not be delivered. 550 5.1.1 user unknown")
+    assert delayed is not None and (delayed.outcome, delayed.status) == (DELAYED, "4.4.1")
+
+
+def test_mail4_words_tell_what_the_fields_leave_out() -> None:
+    """As Exim and OpenSMTPD report: 5.0.0, and no text."""
+    block = "Final-Recipient: rfc822; kim@lead.test\nAction: failed\nStatus: 5.0.0"
+    found = reported(block, f"It failed.\n\n{WORDS}")
+    assert found is not None and (found.status, "user unknown" in found.diagnostic) == ("5.1.1", True)
+    other = reported(block, "It failed.\n\n<ann@lead.test>: 550 5.1.1 user unknown")
+    assert other is not None and (other.recipient, other.status) == ("kim@lead.test", "5.0.0")
+
+
+def test_mail4_a_report_of_which_nothing_but_a_code_is_known_is_a_bounce() -> None:
+    found = reported("", "\u914d\u4fe1: kim@lead.test 550 5.7.1")
+    assert found is not None and (found.outcome, found.recipient, found.status) == (FAILED, "kim@lead.test", "5.7.1")
+    assert reported("", "Dear colleague, see you at 5.") is None
