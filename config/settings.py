@@ -134,6 +134,7 @@ PASSWORD_RESET_TIMEOUT = 3600  # seconds
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
     EMAIL_BACKEND = "mailboxes.outbox.operator.EmailBackend"  # the same transport, with the builder of all our mail
+EMAIL_TIMEOUT = 20  # seconds: a worker sends some, well inside the task's time
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Postmend <postmend@localhost>")
 
 # Consent at Google and Microsoft. Faults are ours to tell: nothing of them is raised to an error page.
@@ -212,7 +213,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"no keys": {"()": "config.logs.NoKeysInPaths"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no keys"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {"mailboxes": {"level": env.str("LOG_LEVEL", default="INFO")}},
 }

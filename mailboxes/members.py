@@ -40,6 +40,13 @@ def invite(workspace: Workspace, email: str, *, role: str, acting_user: User, no
     return invitation, token
 
 
+def renew_token(invitation: Invitation) -> str:
+    """A new token for its link, made where it is sent; the one before ends. It is kept nowhere but as a hash."""
+    token = secrets.token_urlsafe(32)
+    Invitation.objects.filter(pk=invitation.pk).update(token_hash=_hash(token))
+    return token
+
+
 def open_invitation(token: str, now: datetime) -> Invitation | None:
     """The invitation of a link; None for one that is used, ended or never was."""
     rows = Invitation.objects.select_related("workspace").filter(token_hash=_hash(token), accepted_at__isnull=True)

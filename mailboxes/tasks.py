@@ -8,6 +8,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.utils import timezone
 
+from mailboxes import account_mail
 from mailboxes.health import asked, due, retention
 from mailboxes.health.outgoing import from_settings
 from mailboxes.inbox import rounds
@@ -36,6 +37,11 @@ def send_mail() -> int:
 def read_inboxes() -> int:
     """Read the inboxes that are due. Returns how many."""
     return _drain(lambda: rounds.read_round(settings.CHECK_BATCH, from_settings()))
+
+
+def send_account_mail() -> int:
+    """Send recovery links and invitations that wait. Returns how many."""
+    return _drain(lambda: account_mail.send_waiting(3, timezone.now()))
 
 
 def check_due() -> int:

@@ -24,6 +24,7 @@ from django_q.brokers import get_broker
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from mailboxes import account_mail
 from mailboxes.health import asked
 from mailboxes.inbox import due as inbox_due
 from mailboxes.inbox import rounds
@@ -37,9 +38,17 @@ SILENT_FOR = timedelta(seconds=45)
 GRACE_S = 10.0
 # Long checks must keep neither the sign of life waiting, nor mail, nor a check or a test that a person asked for.
 KEPT_FREE = 5
-BEAT, CHECK_ASKED, CHECK_DUE, TRY_CREDENTIALS, SEND_MAIL, READ_INBOXES = (
+BEAT, CHECK_ASKED, CHECK_DUE, TRY_CREDENTIALS, SEND_MAIL, READ_INBOXES, SEND_ACCOUNT_MAIL = (
     f"mailboxes.tasks.{name}"
-    for name in ("beat", "check_asked", "check_due", "try_credentials", "send_mail", "read_inboxes")
+    for name in (
+        "beat",
+        "check_asked",
+        "check_due",
+        "try_credentials",
+        "send_mail",
+        "read_inboxes",
+        "send_account_mail",
+    )
 )
 
 
@@ -158,6 +167,7 @@ def ring(now: datetime) -> list[str]:
         ),
         SEND_MAIL: lambda: rounds.has_mail_to_send(now),
         READ_INBOXES: lambda: inbox_due.is_due(now),
+        SEND_ACCOUNT_MAIL: account_mail.waiting(now).exists,
     }
     bells += [bell for bell, is_waiting in waits.items() if bell not in queued and is_waiting()]
     if _wants_due([task for task in tasks if task.func() == CHECK_DUE], now) and _is_due(now):

@@ -1,5 +1,6 @@
 """The tables of the mailboxes app."""
 
+from mailboxes.models.account_mail import AccountMail
 from mailboxes.models.checks import AskedCheck, CheckDay, CheckState
 from mailboxes.models.credential import Candidate, Credential, OAuthClient
 from mailboxes.models.domain import MailDomain
@@ -14,6 +15,7 @@ from mailboxes.models.workspace import Invitation, Membership, Workspace
 
 __all__ = [
     "STATUS_LABELS",
+    "AccountMail",
     "AskedCheck",
     "AuditEntry",
     "Candidate",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from django import forms
@@ -10,20 +9,21 @@ from django.contrib import messages
 from django.contrib.auth import login, password_validation, views
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
-from django.core.cache import cache
-from django.core.mail import send_mail
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse, reverse_lazy
+from django.urls import reverse_lazy
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from mailboxes import account_mail
 from mailboxes import members as membership
+from mailboxes.limits import Limited
 from mailboxes.models import Invitation, Membership, Workspace
 from mailboxes.pages.access import current_workspace, owner_only, person, private
+from mailboxes.pages.client import source_of
 
-RECOVER_EVERY_S = 300
+LONGEST_NAME = 150  # the invited address becomes the user name, for which Django has so many characters
 BACKEND = "mailboxes.pages.signing_in.ThrottledBackend"
 
 
@@ -52,15 +52,11 @@ class Recover(views.PasswordResetView):
     """The same answer whether the address is known or not."""
 
     template_name = "pages/recover.html"
-    email_template_name = "pages/recover_mail.txt"
-    subject_template_name = "pages/recover_subject.txt"
     success_url = reverse_lazy("recover-sent")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """One mail to an address in five minutes, from each web process: nobody's inbox is filled by us."""
-        key = hashlib.sha256(form.cleaned_data["email"].lower().encode()).hexdigest()
-        if cache.add(f"recover-{key}", True, RECOVER_EVERY_S):
-            return super().form_valid(form)
+        """Only write down that it was asked for: a worker looks for the address."""
+        account_mail.ask_recovery(form.cleaned_data["email"], source_of(self.request), timezone.now())
         return redirect(self.success_url)
 
 
@@ -80,7 +76,7 @@ class NewPassword(views.PasswordResetConfirmView):
 class InviteForm(forms.Form):
     """Whom, and as what."""
 
-    email = forms.EmailField(label="Email address", max_length=254)
+    email = forms.EmailField(label="Email address", max_length=LONGEST_NAME)
     role = forms.ChoiceField(label="Role", choices=Membership.Role.choices, initial=Membership.Role.MEMBER)
 
 
@@ -121,18 +117,16 @@ def members(request: HttpRequest) -> HttpResponse:
 
 
 def _invited(request: HttpRequest, workspace: Workspace, form: InviteForm) -> bool:
-    """Invite by mail alone: who reads the link shows that the address is theirs. False where too many are open."""
-    values = form.cleaned_data
+    """Invite. False where it was done too often, which the form then says."""
+    values, now = form.cleaned_data, timezone.now()
     try:
-        invitation, token = membership.invite(
-            workspace, values["email"], role=values["role"], acting_user=person(request), now=timezone.now()
-        )
+        account_mail.invite(workspace, values["email"], role=values["role"], acting_user=person(request), now=now)
     except membership.TooMany:
         form.add_error("email", f"{membership.MOST_OPEN} invitations are open: withdraw some first.")
         return False
-    link = request.build_absolute_uri(reverse("invitation", args=[token]))
-    words = f"You are invited to {workspace.name} on Postmend. The link works once, for a week:\n\n{link}\n"
-    send_mail("Your invitation to Postmend", words, None, [invitation.email])
+    except Limited as limited:
+        form.add_error("email", limited.words(now))
+        return False
     return True
 
 
@@ -171,6 +165,9 @@ def _join(request: HttpRequest, found: Invitation, form: JoinForm, *, known: boo
         request.session["workspace"] = found.workspace_id
         return redirect("mailboxes")
     if known or not form.is_valid():
+        return None
+    if len(found.email) > LONGEST_NAME:
+        form.add_error("password", f"{found.email} is too long for a user name: ask to be invited by another address.")
         return None
     user = membership.sign_up(found, form.cleaned_data["password"], now=now)
     if user is not None:

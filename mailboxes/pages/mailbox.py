@@ -9,13 +9,13 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from mailboxes.diagnosis.advice import Action, Advice
 from mailboxes.health import asked
 from mailboxes.limits import Limited, take
+from mailboxes.links import public_link
 from mailboxes.models import AskedCheck, Credential, Mailbox, ReconnectRequest, Trial
 from mailboxes.pages.access import acts_as_staff, mailbox_for, person, private
 from mailboxes.pages.stages import legs_shown
@@ -96,7 +96,7 @@ def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, An
         "trial": trial,
         "pending": bool(trial or (check and check.done_at is None) or found.status == Status.UNVERIFIED),
         "request_open": request_open,
-        "administrator_url": _administrator_url(request, found),
+        "administrator_url": _administrator_url(found),
         "panels": made,
         "resumes": resumes(found, made),
         "as_staff": as_staff,
@@ -120,7 +120,7 @@ def _registered(found: Mailbox) -> Registration | None:
     return for_family(family(found.provider))
 
 
-def _administrator_url(request: HttpRequest, found: Mailbox) -> str:
+def _administrator_url(found: Mailbox) -> str:
     if not administrator.is_for_administrators(found):
         return ""
-    return request.build_absolute_uri(reverse("administrator", args=[administrator.token_for(found)]))
+    return public_link("administrator", administrator.token_for(found))

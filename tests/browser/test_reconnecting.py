@@ -162,8 +162,9 @@ def tenant(sandbox: Sandbox, clock: Clock, workspace: Workspace) -> list[tuple[M
 
 
 def test_r8_the_administrators_page_and_one_setting_clear_all_badges_of_the_tenant(
-    browse: Callable[..., Any], live_server: Any, sandbox: Sandbox, clock: Clock
+    browse: Callable[..., Any], live_server: Any, sandbox: Sandbox, clock: Clock, settings: Any
 ) -> None:
+    settings.PUBLIC_URL = live_server.url
     workspace = make_workspace()
     everybody = tenant(sandbox, clock, workspace)
     page = browse(make_member(workspace))
