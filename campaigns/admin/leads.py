@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -12,12 +13,16 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+from campaigns import doubtful
 from campaigns.admin.forms import SuppressionForm
 from campaigns.deeds import suppress
 from campaigns.models import Campaign, Lead, LeadMessage, Suppression
 from mailboxes.admin.badges import badge, page_link
 from mailboxes.admin.base import LongAdmin, ReadOnlyAdmin, TabularInline, staff
 from mailboxes.admin.filters import ColumnFilter
+
+DECIDE = "campaigns.change_lead"
+MOST_AT_ONCE = 500
 
 
 class LeadStateFilter(ColumnFilter):
@@ -84,6 +89,20 @@ class LeadAdmin(LongAdmin, ReadOnlyAdmin):
         "note",
     )  # fmt: skip
     readonly_fields = ("campaign_link", "state_badge", "home_link")
+    actions = ("are_gone", "go_on")
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(DECIDE)
+
+    @admin.action(description="Probably undeliverable ones: the address is gone", permissions=["decide"])
+    def are_gone(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
+        """They are suppressed in their workspaces (SPEC M4)."""
+        _decide(request, queryset, doubtful.take_as_gone, "suppressed")
+
+    @admin.action(description="Probably undeliverable ones: go on", permissions=["decide"])
+    def go_on(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
+        """Their sequences go on where they stood (SPEC M4)."""
+        _decide(request, queryset, doubtful.go_on, "written to again")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Lead], search_term: str
@@ -117,6 +136,13 @@ class LeadAdmin(LongAdmin, ReadOnlyAdmin):
     @admin.display(description="note")
     def note_words(self, obj: Lead) -> SafeString | str:
         return format_html('<span class="pm-cut" title="{}">{}</span>', obj.note, obj.note) if obj.note else "–"
+
+
+def _decide(request: HttpRequest, rows: QuerySet[Lead], decide: Callable[..., bool], words: str) -> None:
+    """Of those chosen, the held ones."""
+    held = rows.filter(state=Lead.State.HELD)[:MOST_AT_ONCE]
+    done = sum(decide(lead, acting_user=staff(request), now=timezone.now()) for lead in held)
+    messages.success(request, f"{done} {words}. Leads that were not held stay as they are.")
 
 
 @admin.register(Suppression)

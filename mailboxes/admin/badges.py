@@ -33,6 +33,8 @@ _COLOURS = {
     "Under way": "blue",
     "Replied": "green",
     "Bounced": "red",
+    "Complaint": "red",
+    "Probably undeliverable": "amber",
     "Unsubscribed": "orange",
     "Exchanges mail": "green",
     "Out for now": "amber",

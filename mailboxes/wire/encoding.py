@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 _ENCODED_WORD_CHARS = 66  # beside "Reply-To: " it stays within 76 columns, which RFC 2047 sets
 _LINE = 76
 _IN_PHRASES = frozenset(string.ascii_letters + string.digits + "!*+-/")  # RFC 2047 5(3)
+_LITERALS = bytes({*range(32, 127), *b"\t\r\n"} - set(b"="))
 _PLAIN_LINE = re.compile(r"(?!\.|From )(?:[\t -~]{0,75}[!-~])?")
 
 
@@ -52,10 +53,12 @@ def encode_text(text: str) -> tuple[str, bytes]:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
     if all(_PLAIN_LINE.fullmatch(line) for line in lines):
         return "7bit", "".join(f"{line}\r\n" for line in lines).encode()
-    quoted = "".join(f"{part}\r\n" for line in lines for part in _quoted(line.encode())).encode()
-    whole = base64.b64encode("".join(f"{line}\r\n" for line in lines).encode())
-    coded = b"".join(whole[at : at + _LINE] + b"\r\n" for at in range(0, len(whole), _LINE))
-    return ("base64", coded) if len(coded) < len(quoted) else ("quoted-printable", quoted)
+    data = "".join(f"{line}\r\n" for line in lines).encode()
+    # Each byte that is quoted takes two more; base64 takes a third more of all.
+    if 2 * len(data.translate(None, _LITERALS)) < len(data) / 3:
+        return "quoted-printable", "".join(f"{part}\r\n" for line in lines for part in _quoted(line.encode())).encode()
+    whole = base64.b64encode(data)
+    return "base64", b"".join(whole[at : at + _LINE] + b"\r\n" for at in range(0, len(whole), _LINE))
 
 
 def _quoted(line: bytes) -> Iterator[str]:

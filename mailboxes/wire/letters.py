@@ -77,8 +77,8 @@ def _fate(report: Report, *, body_sent: bool) -> Fate:
     if report.ok:
         return Fate.SENT
     step = report.failed
-    replied = step is not None and step.code[:1].isdigit()
-    return Fate.UNKNOWN if body_sent and not replied else Fate.NOT_SENT
+    refused = step is not None and step.code[:1] in ("4", "5")  # nothing else is a refusal (RFC 5321 4.2.1)
+    return Fate.UNKNOWN if body_sent and not refused else Fate.NOT_SENT
 
 
 def refuse_letter(letter: Letter) -> None:

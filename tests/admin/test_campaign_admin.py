@@ -201,6 +201,35 @@ def test_k5_an_address_is_suppressed_and_its_conversation_ends(support_client: C
     assert again.status_code == 200 and Suppression.objects.count() == 1
 
 
+def held_leads(amount: int) -> list[Lead]:
+    """Leads that reports without proof hold, and one that none does."""
+    leads = [campaign_with_lead(at_work())[1] for _number in range(amount + 1)]
+    Lead.objects.filter(pk__in=[one.pk for one in leads[1:]]).update(state="held", due_at=None)
+    return leads
+
+
+@pytest.mark.parametrize(("action", "state", "entry"), [
+    ("are_gone", "bounced", "lead taken as undeliverable"), ("go_on", "active", "held lead goes on"),
+])  # fmt: skip
+def test_m4_staff_decide_on_held_leads_alone(
+    support_client: Client, support: User, action: str, state: str, entry: str
+) -> None:
+    free, *held = held_leads(2)
+    assert "Probably undeliverable" in text(support_client, f"{LEADS}?state=held")
+    support_client.post(LEADS, {"action": action, "_selected_action": [one.pk for one in (free, *held)]})
+    found = Lead.objects.in_bulk()
+    assert {found[one.pk].state for one in held} <= {state, "finished"}
+    assert found[free.pk].state == free.state
+    assert list(AuditEntry.objects.filter(action=entry).values_list("actor", flat=True)) == [support.pk] * 2
+    assert Suppression.objects.count() == (2 if action == "are_gone" else 0)
+
+
+def test_m4_deciding_wants_its_right() -> None:
+    [_free, lead] = held_leads(1)
+    client_with("view_lead").post(LEADS, {"action": "are_gone", "_selected_action": [lead.pk]})
+    assert Lead.objects.get(pk=lead.pk).state == "held"
+
+
 def test_k5_suppressing_wants_its_right() -> None:
     values = {"workspace": make_workspace().pk, "email": "a@b.test"}
     assert client_with("view_suppression").post(f"{SUPPRESSIONS}add/", values).status_code == 403

@@ -11,6 +11,7 @@ from mailboxes.health.due import check_mailboxes
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.models import InMessage, Mailbox, OutMessage
 from mailboxes.reconnect.credentials import Password, replace
+from mailboxes.sandbox import replies
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.states import Source, Status
 from tests.make import Clock, make_outgoing, secret
@@ -126,6 +127,32 @@ def test_k6_answers_automatic_replies_and_bounces_reach_their_leads(sandbox: San
     rounds(outgoing, clock, 6, minutes=2)
     written = [len(arrived(sandbox, [email])) for email in people]
     assert written == [1, 2, 1, 2, 2]
+
+
+def test_sec7_m4_mail5_forged_reports_and_our_own_copies_end_nobodys_sequence(sandbox: Sandbox, clock: Clock) -> None:
+    """An attacker who knows the leads' addresses reports them all; the owner writes from a phone."""
+    [(mailbox, account)] = make_workers(sandbox, 1)
+    outgoing = make_outgoing(sandbox, clock)
+    connect([mailbox], outgoing)
+    people = make_people(sandbox, 3)
+    campaign = make_campaign([mailbox], people)
+    run(campaign, clock.now)
+    rounds(outgoing, clock, 4, minutes=2)
+    assert sorted(len(arrived(sandbox, [email])) for email in people) == [1, 1, 1]
+    forged = (b"From: x\nMessage-ID: <made-up@evil.test>\n\n", b"From: y\n\n")
+    for email, original in zip(people, forged, strict=False):
+        account.deliver(replies.bounce(email, account.address, original))
+    sent = sandbox.post_office.arrived[-1].raw
+    account.receive(sent)
+    account.receive(replies.answer(account.address, account.address, "Did you see my mail?", sent))
+    rounds(outgoing, clock, 2, minutes=5)
+    states = dict(Lead.objects.filter(campaign=campaign).values_list("email", "state"))
+    assert [states[email] for email in people] == ["held", "held", "active"]
+    assert not campaign.workspace.suppressions.exists()
+    assert not OutMessage.objects.filter(bounced_at__isnull=False).exists()
+    clock.move(days=1, minutes=5)
+    rounds(outgoing, clock, 4, minutes=2)
+    assert [len(arrived(sandbox, [email])) for email in people] == [1, 1, 2]
 
 
 def test_w1_warm_up_mail_is_found_opened_rescued_from_junk_and_answered(sandbox: Sandbox, clock: Clock) -> None:

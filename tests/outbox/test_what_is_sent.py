@@ -12,6 +12,7 @@ from mailboxes.health.messages import to_itself
 from mailboxes.health.targets import load
 from mailboxes.models import CheckState, Mailbox, OutMessage
 from mailboxes.outbox import operator, queue
+from mailboxes.sandbox.faults import Fault, LegFault
 from mailboxes.sandbox.post_office import Person
 from mailboxes.wire.clean import BadText
 from mailboxes.wire.runner import check
@@ -151,3 +152,22 @@ def test_srv5_the_operators_mail_has_the_same_builder() -> None:
     mail.subject = "a\nBcc: eve@x.test"
     with pytest.raises(BadText):
         list(operator.letters(mail))
+
+
+# ---- the reply to the message
+
+
+@pytest.mark.parametrize("reply", ["150 wait", "354 go on", "000 what", "999 what", "thank you"])
+def test_srv7_what_is_no_refusal_after_the_dot_leaves_it_unknown_and_not_sent_again(desk: Desk, reply: str) -> None:
+    desk.sandbox.set_fault(desk.account.address, Fault("odd", "Odd", smtp=LegFault(data=reply)))
+    row = desk.put()
+    desk.send()
+    assert desk.state(row) == "unknown"
+
+
+@pytest.mark.parametrize(("reply", "state"), [("452 4.3.1 later", "queued"), ("552 5.3.4 too large", "refused")])
+def test_srv7_a_refusal_after_the_dot_is_one(desk: Desk, reply: str, state: str) -> None:
+    desk.sandbox.set_fault(desk.account.address, Fault("no", "No", smtp=LegFault(data=reply)))
+    row = desk.put()
+    desk.send()
+    assert desk.state(row) == state
