@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A mailbox that may send one message now, how many it has sent today, and the campaigns that may use it."""
+    """A mailbox that may send one message now. `sent_today` is how many it has sent on the present day of each campaign
+    that may use it, by campaign: days begin at midnight in the campaign's zone."""
 
     mailbox_id: int
-    sent_today: int
-    campaigns: tuple[int, ...]
+    sent_today: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +24,22 @@ class Due:
     home: int | None
 
 
-def assign(senders: Iterable[Sender], dues: Sequence[Due], limits: Mapping[int, int]) -> dict[int, int]:
+def assign(senders: Sequence[Sender], dues: Sequence[Due], limits: Mapping[int, int]) -> dict[int, int]:
     """Mailbox by lead: one message a mailbox, none over its daily limit (by campaign). Conversations that have begun
     come first, as they are ordered; new ones go to the mailbox that has sent least today, in turn."""
-    free = {sender.mailbox_id: sender for sender in sorted(senders, key=lambda one: (one.sent_today, one.mailbox_id))}
+    free = {key: _in_turn(senders, key, limit) for key, limit in limits.items()}
     chosen: dict[int, int] = {}
     for due in sorted(dues, key=lambda one: one.home is None):
-        mailbox_id = _for(due, free, limits)
-        if mailbox_id is not None:
+        fit = free[due.campaign_id]
+        mailbox_id = next(iter(fit), None) if due.home is None else due.home
+        if mailbox_id in fit:
             chosen[due.lead_id] = mailbox_id
-            del free[mailbox_id]
+            for others in free.values():
+                others.pop(mailbox_id, None)
     return chosen
 
 
-def _for(due: Due, free: Mapping[int, Sender], limits: Mapping[int, int]) -> int | None:
-    candidates = [due.home] if due.home is not None else list(free)
-    for mailbox_id in candidates:
-        sender = free.get(mailbox_id)
-        if sender and due.campaign_id in sender.campaigns and sender.sent_today < limits[due.campaign_id]:
-            return mailbox_id
-    return None
+def _in_turn(senders: Sequence[Sender], campaign_id: int, limit: int) -> dict[int, int]:
+    """The mailboxes that may still send for the campaign today, who has sent least first, with their counts."""
+    counts = [(one.sent_today[campaign_id], one.mailbox_id) for one in senders if campaign_id in one.sent_today]
+    return {mailbox_id: count for count, mailbox_id in sorted(counts) if count < limit}

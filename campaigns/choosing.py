@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, F, Min, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, Subquery, Window
+from django.db.models.functions import RowNumber
 
+from campaigns import calendar
 from campaigns.assigning import Due, Sender, assign
-from campaigns.calendar import Window
 from campaigns.models import Campaign, Lead, Step, Suppression
 from campaigns.moving import take_back, without_home
 from campaigns.writing import write
@@ -29,7 +30,7 @@ def choose(limit: int, now: datetime) -> int:
     senders = _senders(campaigns, limit, now)
     if not senders:
         return 0
-    dues = _wanted([*_follow_ups(campaigns, senders, now), *_moved(campaigns, now), *_new(campaigns, senders)])
+    dues = _wanted([*_follow_ups(campaigns, senders, now), *_moved(campaigns, senders, now), *_new(campaigns, senders)])
     limits = {one.pk: one.daily_limit for one in campaigns}
     return write(assign(senders, dues, limits), {one.pk: one for one in campaigns}, now)
 
@@ -39,9 +40,9 @@ def is_waiting(now: datetime) -> bool:
     return Campaign.objects.filter(_has_due(now), state=Campaign.State.RUNNING).exists()
 
 
-def window_of(campaign: Campaign) -> Window:
+def window_of(campaign: Campaign) -> calendar.Window:
     """The hours in which it sends."""
-    return Window(campaign.zone, campaign.window_from, campaign.window_to, campaign.on_weekends)
+    return calendar.Window(campaign.zone, campaign.window_from, campaign.window_to, campaign.on_weekends)
 
 
 def _has_due(now: datetime) -> Exists:
@@ -76,18 +77,27 @@ def _senders(campaigns: Sequence[Campaign], limit: int, now: datetime) -> list[S
     for campaign_id, mailbox_id in links.filter(mailbox__in=ids).values_list("campaign_id", "mailbox_id"):
         campaigns_of.setdefault(mailbox_id, []).append(campaign_id)
     sent = _sent_today(ids, campaigns, now)
-    return [Sender(key, sent[key], tuple(campaigns_of[key])) for key in ids if key in campaigns_of]
+    own = [(key, campaigns_of[key]) for key in ids if key in campaigns_of]
+    return [Sender(key, {one: sent[key][one] for one in of}) for key, of in own]
 
 
-def _sent_today(mailbox_ids: Collection[int], campaigns: Iterable[Campaign], now: datetime) -> Counter[int]:
-    """Campaign messages of each mailbox since midnight; in different zones, since the earliest one."""
-    midnights = [tempo.real(window_of(one).day_began(tempo.calendar(now))) for one in campaigns]
-    rows = OutMessage.objects.filter(
-        mailbox_id__in=mailbox_ids,
-        purpose=OutMessage.Purpose.CAMPAIGN,
-        on_wire_at__gte=min(midnights, default=now),
-    )
-    return Counter(rows.order_by().values_list("mailbox_id", flat=True))
+def _sent_today(
+    mailbox_ids: Collection[int], campaigns: Sequence[Campaign], now: datetime
+) -> dict[int, dict[int, int]]:
+    """Campaign messages of each mailbox since midnight in the zone of each campaign, by mailbox and campaign. One that
+    was put off and waits counts for today: it goes out today."""
+    midnights = {one.pk: tempo.real(window_of(one).day_began(tempo.calendar(now))) for one in campaigns}
+    names = {midnight: f"since_{number}" for number, midnight in enumerate(sorted(set(midnights.values())))}
+    waits = Q(state=OutMessage.State.QUEUED)
+    rows = OutMessage.objects.filter(mailbox_id__in=mailbox_ids, purpose=OutMessage.Purpose.CAMPAIGN).order_by()
+    lately = rows.filter(waits | Q(on_wire_at__gte=min(names, default=now)))
+    counts = {name: Count("id", filter=waits | Q(on_wire_at__gte=midnight)) for midnight, name in names.items()}
+    counted = lately.values("mailbox_id").annotate(**counts).values_list("mailbox_id", *counts)
+    found = {row[0]: dict(zip(counts, row[1:], strict=True)) for row in counted}
+    none: dict[str, int] = dict.fromkeys(names.values(), 0)
+    return {
+        key: {one: found.get(key, none)[names[midnight]] for one, midnight in midnights.items()} for key in mailbox_ids
+    }
 
 
 def _follow_ups(campaigns: Sequence[Campaign], senders: Sequence[Sender], now: datetime) -> list[Due]:
@@ -105,28 +115,37 @@ def _used_up(campaigns: Sequence[Campaign], senders: Sequence[Sender]) -> Q:
     """Conversations of a mailbox that has sent all that their campaign allows it today: others of it may go on."""
     used_up = Q(pk__in=[])
     for sender in senders:
-        full = [one.pk for one in campaigns if one.pk in sender.campaigns and sender.sent_today >= one.daily_limit]
+        full = [one.pk for one in campaigns if sender.sent_today.get(one.pk, 0) >= one.daily_limit]
         used_up |= Q(home=sender.mailbox_id, campaign__in=full) if full else Q(pk__in=[])
     return used_up
 
 
-def _moved(campaigns: Sequence[Campaign], now: datetime) -> list[Due]:
-    """Conversations whose mailbox is gone, or broken for longer than the campaign waits (K2)."""
-    homeless = Lead.objects.filter(without_home(campaigns, now), state=State.ACTIVE, due_at__lte=now)
-    rows = homeless.order_by("due_at")[: len(campaigns) * 10]
+def _moved(campaigns: Sequence[Campaign], senders: Sequence[Sender], now: datetime) -> list[Due]:
+    """Conversations whose mailbox is gone, or broken for longer than the campaign waits (K2): of each campaign as many
+    as it has free mailboxes, those that have waited longest."""
+    free = _free_places(campaigns, senders)
+    homeless = Lead.objects.filter(without_home(free, now), state=State.ACTIVE, due_at__lte=now)
+    turn = Window(RowNumber(), partition_by=F("campaign"), order_by=[F("due_at"), F("id")])
+    rows = homeless.alias(turn=turn).filter(turn__lte=max(free.values(), default=0)).order_by("due_at")
     return [Due(lead_id, campaign_id, None) for lead_id, campaign_id in rows.values_list("id", "campaign_id")]
 
 
 def _new(campaigns: Sequence[Campaign], senders: Sequence[Sender]) -> list[Due]:
     """As many new leads of each campaign as it has free mailboxes, in their order."""
-    free = Counter(key for sender in senders for key in sender.campaigns)
+    free = _free_places(campaigns, senders)
     nearest = Q(pk__in=[])
     for one in campaigns:
         place = vars(one)["next_place"]
-        if free[one.pk] and place is not None:
+        if one.pk in free and place is not None:
             nearest |= Q(campaign=one, place__range=(place, place + 2 * free[one.pk]))
     rows = Lead.objects.filter(nearest, state=State.NEW).order_by("place")
     return [Due(lead_id, campaign_id, None) for lead_id, campaign_id in rows.values_list("id", "campaign_id")]
+
+
+def _free_places(campaigns: Sequence[Campaign], senders: Sequence[Sender]) -> dict[int, int]:
+    """How many messages each campaign can have sent now; those that can have none are left out."""
+    limits = {one.pk: one.daily_limit for one in campaigns}
+    return Counter(key for one in senders for key, count in one.sent_today.items() if count < limits[key])
 
 
 def _wanted(dues: Sequence[Due]) -> list[Due]:

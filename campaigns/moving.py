@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import (
+    DateTimeField,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    Value,
+)
+from django.db.models.functions import Cast
 
 from campaigns.held import with_broken_since
 from campaigns.models import Campaign, Lead, LeadMessage
@@ -17,20 +28,13 @@ MOST = 500
 
 def take_back(now: datetime) -> None:
     """Queued messages whose mailbox cannot send them, where others may: first messages, and conversations that have
-    waited long enough. Their leads are due again."""
+    waited long enough. Their leads are due again. What only waits for its mailbox is not looked at: it would stand
+    before what can move."""
     # Locked: who comes second must not give back what has been chosen again meanwhile.
     waiting = LeadMessage.objects.select_for_update(skip_locked=True, of=("self",)).filter(settled=False)
     stuck = waiting.filter(out__state=OutMessage.State.QUEUED).exclude(out__mailbox__in=Mailbox.objects.working())
-    rows = list(stuck.select_related("lead__campaign", "out__mailbox").order_by("id")[:MOST])
-    first = [row for row in rows if row.step == 1]
-    begun = [row for row in rows if row.step > 1]
-    homes = _gone_homes({row.lead.campaign for row in begun}, now)
-    moving = [
-        row
-        for row in begun
-        if row.out.mailbox.removed_at is not None or (row.lead.campaign_id, row.out.mailbox_id) in homes
-    ]
-    return_to_leads([*first, *moving], now)
+    gone = Q(out__mailbox__removed_at__isnull=False) | _waited_long("lead__campaign", "out__mailbox", now)
+    return_to_leads(list(stuck.filter(Q(step=1) | gone).order_by("id")[:MOST]), now)
 
 
 def return_to_leads(rows: Sequence[LeadMessage], now: datetime) -> None:
@@ -44,19 +48,20 @@ def return_to_leads(rows: Sequence[LeadMessage], now: datetime) -> None:
     leads.filter(state=Lead.State.ACTIVE, step=0).update(state=Lead.State.NEW, home=None)
 
 
-def without_home(campaigns: Sequence[Campaign], now: datetime) -> Q:
+def without_home(campaigns: Collection[int], now: datetime) -> Q:
     """The leads of these campaigns that need another mailbox: theirs was removed, taken out of the campaign, or is
     broken for too long."""
     links = Campaign.mailboxes.through.objects.filter(campaign=OuterRef("campaign"), mailbox=OuterRef("home"))
-    gone = Q(~Exists(links) | Q(home__removed_at__isnull=False), campaign__in=campaigns)
-    for campaign_id, mailbox_id in _gone_homes(campaigns, now):
-        gone |= Q(campaign=campaign_id, home=mailbox_id)
-    return gone
+    gone = ~Exists(links) | Q(home__removed_at__isnull=False) | _waited_long("campaign", "home", now)
+    return Q(gone, campaign__in=campaigns)
 
 
-def _gone_homes(campaigns: Iterable[Campaign], now: datetime) -> set[tuple[int, int]]:
-    """Campaign and mailbox, where the campaign waits no longer for the mailbox."""
-    waits = {one.pk: one.move_after_days for one in campaigns if one.move_after_days is not None}
-    broken = with_broken_since(Mailbox.objects.filter(campaigns__in=waits).exclude(id__in=Mailbox.objects.working()))
-    rows = broken.annotate(campaign_id=F("campaigns")).values_list("campaign_id", "id", "broken_since")
-    return {(key, mailbox) for key, mailbox, since in rows if since <= now - tempo.lasting(timedelta(days=waits[key]))}
+def _waited_long(campaign: str, mailbox: str, now: datetime) -> Q:
+    """True where the campaign waits no longer for the mailbox; both are paths of the rows that are asked."""
+    broken = Mailbox.objects.filter(pk=OuterRef(mailbox)).exclude(id__in=Mailbox.objects.working())
+    days = Cast(OuterRef(f"{campaign}__move_after_days"), IntegerField())
+    wait = days * Value(tempo.lasting(timedelta(days=1)))
+    until = ExpressionWrapper(
+        F("broken_since") + ExpressionWrapper(wait, DurationField()), output_field=DateTimeField()
+    )
+    return Q(Exists(with_broken_since(broken).annotate(moves_at=until).filter(moves_at__lte=now)))

@@ -230,7 +230,7 @@ def test_k2_a_mailbox_that_is_taken_out_leaves_its_conversations_to_the_others()
     steps = [{"subject": "New", "body": "One"}, {"body": "Two"}]
     data = form(*steps, initial=2, mailboxes=[stays.pk])
     customer(workspace).post(f"/campaigns/{campaign.pk}/edit/", data)
-    assert Lead.objects.filter(without_home([campaign], timezone.now()), state="active").count() == 2
+    assert Lead.objects.filter(without_home([campaign.pk], timezone.now()), state="active").count() == 2
     queued.refresh_from_db()
     assert queued.due_at is not None and OutMessage.objects.filter(state="cancelled").count() == 1
 
