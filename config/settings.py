@@ -74,6 +74,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.headers.ContentSecurityPolicy",
+    "mailboxes.pages.failures.SignInAgain",
     "mailboxes.pages.second_factor.Gate",
     "mailboxes.pages.signing_in.SignInThrottle",
 ]
@@ -126,6 +127,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 AUTHENTICATION_BACKENDS = ["mailboxes.pages.signing_in.ThrottledBackend"]
+CSRF_FAILURE_VIEW = "mailboxes.pages.failures.csrf_failure"
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
@@ -204,7 +206,10 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("postmend/icon.svg")},
     ],
     "STYLES": [lambda request: static("postmend/admin.css")],
-    "SCRIPTS": [lambda request: static("postmend/copy.js")],
+    "SCRIPTS": [
+        lambda request: static("postmend/failures.js"),
+        lambda request: static("postmend/copy.js"),
+    ],
     "ACCOUNT": {"navigation": [{"title": "Recovery codes", "link": reverse_lazy("recovery-codes")}]},
     "SIDEBAR": {"show_search": False, "navigation": "mailboxes.admin.navigation.sidebar"},
 }

@@ -53,6 +53,7 @@ def _context(shown: Shown, token: str, limited: str) -> dict[str, object]:
 
 def _sealed(response: HttpResponse) -> HttpResponse:
     """The address is the key: it is told to nobody, and found by no search."""
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # Not "no-referrer": with that a browser posts the form with "Origin: null", which the CSRF check refuses.
+    response.headers["Referrer-Policy"] = "strict-origin"
     response.headers["X-Robots-Tag"] = "noindex"
     return response

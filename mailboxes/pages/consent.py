@@ -68,7 +68,7 @@ def complete(request: HttpRequest, provider: str) -> HttpResponse:
         response = render(request, "pages/refused.html", context, status=_STATUS.get(refused.why, 400))
     else:
         response = redirect("trial", trial.pk)
-    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Referrer-Policy"] = "strict-origin"  # as on the administrator's page: the origin alone
     return response
 
 

@@ -57,7 +57,7 @@ def test_r8_the_link_shows_the_steps_without_a_login_and_nothing_else() -> None:
     assert "Authenticated SMTP" in page and "Does not work yet" in page
     for hidden in (mailbox.workspace.name, mailbox.smtp_host, mailbox.imap_host, "535", f"/mailboxes/{mailbox.pk}/"):
         assert hidden not in page
-    assert (response["Referrer-Policy"], response["X-Robots-Tag"]) == ("no-referrer", "noindex")
+    assert (response["Referrer-Policy"], response["X-Robots-Tag"]) == ("strict-origin", "noindex")
 
 
 def test_r8_it_works_now_is_told() -> None:
