@@ -126,6 +126,8 @@ def full_workspace(rows: int = 60) -> dict[str, Any]:
         text="Yes, gladly.\n\nWhen?\n\n> Hello there.\n" + "a-word-without-a-break-" * 12,
     )  # fmt: skip
     letter(ben, kind="bounce", subject="Undelivered", from_address="mailer-daemon@leads.test", from_name="")
+    letter(ben, kind="complaint", subject="Abuse report", from_address="reports@provider.test", from_name="")
+    letter(anna, from_address="noreply@crm.test", reply_to="kim@leads.test", subject="Kim wrote by a form")
     letter(ben, kind="auto_reply", role="junk", subject="Out of office", seen=True)
     for _number in range(rows):
         letter(ben)
@@ -134,6 +136,10 @@ def full_workspace(rows: int = 60) -> dict[str, Any]:
     )
     sent_step(campaign, anna, 1)
     Campaign.objects.filter(pk=campaign.pk).update(state="running")
+    undeliverable = campaign.leads.order_by("-place")[:1].values("pk")
+    Lead.objects.filter(pk__in=undeliverable).update(
+        state="held", due_at=None, home=ben, step=1, note="550 5.1.1 <lead@people.test>: Recipient address rejected"
+    )
     other = working(make_workspace())
     pool = pool_of(anna, ben, other, name="Everybody")
     mine, _bens, theirs = pool.members.order_by("pk")
