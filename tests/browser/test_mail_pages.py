@@ -21,8 +21,8 @@ def visit(look_at: Callable[..., None], user: User, made: dict[str, Any]) -> Non
     campaign, message = made["campaign"], made["message"]
     for place in (
         "/inbox/", "/inbox/?kind=bounce", "/inbox/?q=gladly", "/inbox/?page=2", f"/inbox/{message.pk}/", "/campaigns/",
-        f"/campaigns/{campaign.pk}/", f"/campaigns/{campaign.pk}/?state=held", f"/campaigns/{campaign.pk}/edit/", f"/campaigns/{campaign.pk}/leads/",
-        "/campaigns/suppressed/", "/warm-up/",
+        f"/campaigns/{campaign.pk}/", f"/campaigns/{campaign.pk}/?state=held", f"/campaigns/{campaign.pk}/edit/",
+        f"/campaigns/{campaign.pk}/leads/", "/campaigns/suppressed/", "/warm-up/",
     ):  # fmt: skip
         look_at(place, user)
 
