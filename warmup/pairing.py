@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
+from django.db.models import Exists, OuterRef
+
+from mailboxes.models import Workspace
+from warmup.accounts import is_same
+from warmup.days import day_of
 from warmup.models import Pool, PoolMember, random_key
 
 TRIES = 3
@@ -23,17 +28,19 @@ class Peer:
     room: int
 
 
-def pair(pool: Pool, senders: Sequence[PoolMember], now: datetime, today: date) -> dict[int, PoolMember]:
-    """A peer for each sender (by the sender's id), of another workspace where the pool has others. Those who find none
-    are left out. Mailboxes are loaded with their members."""
+def pair(pool: Pool, senders: Sequence[PoolMember], now: datetime) -> dict[int, PoolMember]:
+    """A peer for each sender (by the sender's id), of another workspace where the pool has others, and never the same
+    account. Those who find none are left out. Mailboxes are loaded with their members. At most eleven queries."""
     found: dict[int, PoolMember] = {}
     for _try in range(TRIES):
         waiting = [one for one in senders if one.pk not in found]
         if waiting:
-            found |= choose(waiting, _stretch(pool, 4 * len(waiting) + LEAST, now, today, found.values()))
-    left = [one for one in senders if one.pk not in found and not _has_others(one)]
+            found |= choose(waiting, _stretch(pool, 4 * len(waiting) + LEAST, now, found.values()))
+    waiting = [one for one in senders if one.pk not in found]
+    alone = _alone(pool, {one.mailbox.workspace_id for one in waiting}) if waiting else set()
+    left = [one for one in waiting if one.mailbox.workspace_id in alone]
     if left:
-        peers = _stretch(pool, 4 * len(left) + LEAST, now, today, found.values())
+        peers = _stretch(pool, 4 * len(left) + LEAST, now, found.values())
         found |= choose(left, peers, own_workspace=True)
     return found
 
@@ -55,12 +62,12 @@ def choose(
 
 
 def _fits(sender: PoolMember, peer: PoolMember, own_workspace: bool) -> bool:
-    if sender.mailbox_id == peer.mailbox_id:
+    if is_same(sender.mailbox, peer.mailbox):
         return False
     return own_workspace or sender.mailbox.workspace_id != peer.mailbox.workspace_id
 
 
-def _stretch(pool: Pool, amount: int, now: datetime, today: date, chosen: Iterable[PoolMember] = ()) -> list[Peer]:
+def _stretch(pool: Pool, amount: int, now: datetime, chosen: Iterable[PoolMember] = ()) -> list[Peer]:
     """Members from a random place on, round the end of the order, and of them those that can be written to now. What
     has been chosen already is taken off their room."""
     taken = Counter(one.pk for one in chosen)
@@ -72,15 +79,11 @@ def _stretch(pool: Pool, amount: int, now: datetime, today: date, chosen: Iterab
     # Locked, and passed over where another worker holds them: waiting for each other, two would deadlock.
     members = PoolMember.objects.peers(now).select_for_update(skip_locked=True, of=("self",)).filter(id__in=ids)
     members = members.select_related("mailbox", "pool")
-    return [Peer(member, room) for member in members if (room := _room(member, today) - taken[member.pk]) > 0]
+    rooms = ((member, day_of(member, None, now).room_to_receive - taken[member.pk]) for member in members)
+    return [Peer(member, room) for member, room in rooms if room > 0]
 
 
-def _room(member: PoolMember, today: date) -> int:
-    """How many more it takes today: as many in all as it may send."""
-    received = member.received_today if member.day == today else 0
-    return member.pool.ramp.level(member.days_sent) - received
-
-
-def _has_others(member: PoolMember) -> bool:
-    others = PoolMember.objects.filter(pool_id=member.pool_id, active=True)
-    return others.exclude(mailbox__workspace_id=member.mailbox.workspace_id).exists()
+def _alone(pool: Pool, workspaces: Collection[int]) -> set[int]:
+    """Those of these workspaces that have the pool to themselves, in one query."""
+    others = PoolMember.objects.filter(pool=pool, active=True).exclude(mailbox__workspace=OuterRef("pk"))
+    return set(Workspace.objects.filter(~Exists(others), pk__in=workspaces).values_list("pk", flat=True))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 
 from mailboxes.inbox.due import read_soon
 from mailboxes.models import InMessage, Mailbox, OutMessage
@@ -15,16 +16,23 @@ from mailboxes.models.sets import update_rows
 from mailboxes.outbox import queue, tempo
 from mailboxes.wire.visits import DeedKind, Role
 from warmup import talk
-from warmup.models import Exchange, PoolMember
+from warmup.accounts import is_same
+from warmup.days import grant, uncount
+from warmup.models import Exchange
 
 MOST = 500
 ANSWERED_AFTER_MINUTES = (10, 180)
 Out = OutMessage.State
 
 
-@transaction.atomic
 def take(now: datetime) -> int:
     """What was found is opened or rescued at the next visit, and some of it answered. Returns how many were taken."""
+    # Apart: each locks members once, in one order, so that two workers never wait for each other.
+    return _take_arrivals(now) + _settle(now)
+
+
+@transaction.atomic
+def _take_arrivals(now: datetime) -> int:
     waiting = InMessage.objects.select_for_update(skip_locked=True, of=("self",))
     rows = list(waiting.filter(waits_for=OutMessage.Purpose.WARMUP).order_by("id")[:MOST])
     ours = _exchanges(rows)
@@ -34,7 +42,7 @@ def take(now: datetime) -> int:
     _note([(row, one) for row, one in found if one.receiver.mailbox_id == row.mailbox_id], now)
     _not_delivered([row for row in rows if row.kind == InMessage.Kind.BOUNCE])
     InMessage.objects.filter(id__in=[row.pk for row in rows]).update(waits_for="")
-    return len(rows) + _settle()
+    return len(rows)
 
 
 def _exchanges(rows: Sequence[InMessage]) -> dict[str, Exchange]:
@@ -56,24 +64,28 @@ def _note(found: Sequence[tuple[InMessage, Exchange]], now: datetime) -> None:
 
 
 def _is_to_be_answered(one: Exchange) -> bool:
-    receiver = one.receiver
-    may_send = receiver.active and receiver.sent_today < receiver.pool.ramp.level(receiver.days_sent)
-    return not one.is_answer and may_send and random.randrange(100) < one.sender.pool.answered_percent  # noqa: S311
+    """By chance, as often as the pool wants it; never an answer, and never the same account."""
+    if one.is_answer or not one.receiver.active or is_same(one.sender.mailbox, one.receiver.mailbox):
+        return False
+    return random.randrange(100) < one.sender.pool.answered_percent  # noqa: S311 - no secret
 
 
 def _answer(exchanges: Sequence[Exchange], now: datetime) -> None:
-    """In the conversation, after a while, by whoever received it."""
+    """In the conversation, after a while, by whoever received it, as far as its day has room for it (W1)."""
     drafts = [(one, draft) for one in exchanges if not queue.fault(draft := _draft(one, now), now)]
-    exchanges = [one for one, _draft in drafts]
-    rows = queue.put([draft for _one, draft in drafts], now)
+    room = grant(Counter(one.receiver_id for one, _draft in drafts), now)
+    going: list[tuple[Exchange, queue.Draft]] = []
+    for one, draft in drafts:
+        room[one.receiver_id] -= 1
+        going += [(one, draft)] if room[one.receiver_id] >= 0 else []
+    rows = queue.put([draft for _one, draft in going], now)
     Exchange.objects.bulk_create(
         [
             Exchange(out=row, sender=one.receiver, receiver=one.sender, made_at=now, is_answer=True)
-            for row, one in zip(rows, exchanges, strict=True)
+            for row, (one, _draft) in zip(rows, going, strict=True)
         ]
     )
-    Exchange.objects.filter(id__in=[one.pk for one in exchanges]).update(answered=True)
-    PoolMember.objects.filter(id__in=[one.receiver_id for one in exchanges]).update(sent_today=F("sent_today") + 1)
+    Exchange.objects.filter(id__in=[one.pk for one, _draft in going]).update(answered=True)
 
 
 def _draft(one: Exchange, now: datetime) -> queue.Draft:
@@ -106,20 +118,15 @@ def take_back(now: datetime) -> None:
     queue.cancel(list(stuck.values_list("out_id", flat=True)[:MOST]))
 
 
-def _settle() -> int:
+@transaction.atomic
+def _settle(now: datetime) -> int:
     """What never went out is not counted as sent, nor as received (LESSONS 25)."""
     ended = Q(out__state__in=(Out.SENT, Out.REFUSED, Out.EXPIRED, Out.CANCELLED))
     open_now = Exchange.objects.select_for_update(skip_locked=True, of=("self",)).filter(ended, settled=False)
     rows = list(open_now.select_related("out").order_by("id")[:MOST])
     lost = [one for one in rows if one.out.state != Out.SENT]
     update_rows(Exchange, [{"pk": one.pk, "failed": one.out.text or "It was not sent."} for one in lost])
-    _uncount("sent_today", (one.sender_id for one in lost))
-    _uncount("received_today", (one.receiver_id for one in lost if not one.is_answer))
+    sent = [(one.sender_id, one.made_at) for one in lost]
+    uncount(sent, [(one.receiver_id, one.made_at) for one in lost if not one.is_answer], now)
     Exchange.objects.filter(id__in=[one.pk for one in rows]).update(settled=True)
     return len(rows)
-
-
-def _uncount(column: str, member_ids: Iterable[int]) -> None:
-    """One less for each; two of one member at once count as one, which errs on the careful side."""
-    counted = PoolMember.objects.filter(id__in=set(member_ids), **{f"{column}__gt": 0})
-    counted.update(**{column: F(column) - 1})

@@ -16,7 +16,6 @@ from tests.benchmarks.database import WORKSPACES, fill, timed
 from django.core.management import call_command  # isort: skip
 from django.db import connection, transaction  # isort: skip
 
-from mailboxes.outbox import tempo  # isort: skip
 from warmup.models import Pool, PoolMember  # isort: skip
 from warmup.pairing import pair  # isort: skip
 
@@ -45,10 +44,9 @@ def make_pool(first: int, size: int, at: datetime) -> Pool:
 
 def measure(pool: Pool, size: int, at: datetime) -> dict[str, float]:
     """Milliseconds for peers of 50 senders, the median; how many found one."""
-    today = tempo.calendar(at).date()
     members = PoolMember.objects.filter(pool=pool).select_related("mailbox", "pool")
     senders = list(members.order_by("id")[:SENDERS])
-    found = [timed(transaction.atomic(partial(pair, pool, senders, at, today))) for _round in range(ROUNDS)]
+    found = [timed(transaction.atomic(partial(pair, pool, senders, at))) for _round in range(ROUNDS)]
     return {
         "size": size,
         "ms": statistics.median(row[1] for row in found[5:]),

@@ -183,5 +183,5 @@ def test_w4_a_stretch_goes_round_the_end_of_the_order(monkeypatch: pytest.Monkey
     made = members(pool, 5)
     InboxState.objects.update(complete_at=START)
     monkeypatch.setattr(pairing, "random_key", lambda: max(one.key for one in made))
-    found = pairing._stretch(pool, 5, START, START.date())
+    found = pairing._stretch(pool, 5, START)
     assert {peer.member.pk for peer in found} == {one.pk for one in made}
