@@ -16,6 +16,7 @@ READ_BYTES = 512 * 1024
 _STEP = 8192
 _BOUNDARY = re.compile(rb'(?i)boundary="?([^"\s;]{1,70})')
 _PARAMETER = rb'(?i)boundary="?%b(?=["\s;])'
+_DELIMITER = rb"\n--%b(?=[ \t]{0,20}\r?(?:\n|\Z))"
 _APART = b"-apart"
 MOST_PARTS = 100
 MOST_DEPTH = 8
@@ -108,7 +109,7 @@ def _tell_apart(raw: bytes) -> bytes:
         if name.endswith(b"--") and name[:-2] in names:
             end = raw.find(b"\n--" + name + b"--")
             inside, rest = (raw[:end], raw[end:]) if end >= 0 else (raw, b"")
-            inside = inside.replace(b"\n--" + name, b"\n--" + name + _APART)
+            inside = re.sub(_DELIMITER % re.escape(name), rb"\g<0>" + _APART, inside)
             rest = rest.replace(b"\n--" + name, b"\n--" + name + _APART, 1)
             raw = re.sub(_PARAMETER % re.escape(name), rb"\g<0>" + _APART, inside + rest)
     return raw

@@ -21,6 +21,7 @@ from mailboxes.wire.values import Letter
 
 COLUMNS = 76
 LONGEST_TOKEN = 900  # with the name of its field it stays below 998 (RFC 5322 2.1.1)
+LONGEST_ADDRESS = 320  # RFC 3696 3; servers set bounds of their own
 _WORD_CHARS = 60
 _FIELD = re.compile(r"[!-9;-~]{1,60}")
 _ATOM = r"[^\s\x00-\x20\x7f-\xa0()<>@,;:\\\"\[\].]+"
@@ -75,7 +76,7 @@ def ascii_domain(address: str, name: str) -> str:
             domain = normal_host(domain)
         except Refused as refused:
             raise BadText(f"{name}: {refused}") from None
-    if not at or len(local.encode()) > 64 or not _LOCAL_PART.fullmatch(local) or not _DOMAIN.fullmatch(domain):
+    if not at or len(address) > LONGEST_ADDRESS or not _LOCAL_PART.fullmatch(local) or not _DOMAIN.fullmatch(domain):
         raise BadText(f"{name} {address!r} is no address: type it as in me@example.com.")
     return f"{local}@{domain}"
 

@@ -104,6 +104,16 @@ def test_mail17_a_boundary_that_begins_another_loses_nothing(outer: str, inner: 
     assert parse(raw, len(raw)).text.split("\n\n") == ["the words", "the rest"]
 
 
+def test_mail17_three_boundaries_that_begin_each_other_lose_nothing() -> None:
+    body = (
+        '--b\nContent-Type: multipart/mixed; boundary="b--"\n\n--b--\n'
+        'Content-Type: multipart/mixed; boundary="b--x"\n\n--b--x\n\none\n--b--x--\n--b--\n\ntwo\n--b----\n'
+        "--b\n\nthree\n--b--"
+    )
+    text = of('Content-Type: multipart/mixed; boundary="b"', body).text
+    assert text.split() == ["one", "two", "three"]
+
+
 def test_mail17_many_boundaries_are_read_in_time() -> None:
     began = time.process_time()
     names = "".join(f'boundary="{"-" * (number % 60)}"\n' for number in range(20_000))

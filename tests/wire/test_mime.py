@@ -108,7 +108,7 @@ def test_srv5_a_local_part_of_another_script_needs_smtputf8_and_nothing_else_doe
     "address",
     [
         "", "ann", "ann@", "@x.test", "a b@x.test", "a<b>@x.test", "a..b@x.test", ".a@x.test", "a@x test", "a@-x.test",
-        "a@b@x.test", "a\n@x.test", f"{'a' * 65}@x.test", "a@x..test", '"a@x.test', "a@ä b.test", "a@x.test>",
+        "a@b@x.test", "a\n@x.test", f"{'a' * 330}@x.test", "a@x..test", '"a@x.test', "a@ä b.test", "a@x.test>",
     ],
 )  # fmt: skip
 def test_s3_what_is_no_address_is_refused_with_its_field(address: str) -> None:
@@ -116,7 +116,9 @@ def test_s3_what_is_no_address_is_refused_with_its_field(address: str) -> None:
         compose(made(recipient=address))
 
 
-@pytest.mark.parametrize("address", ["a@localhost", '"ann lee"@x.test', "a+b=c@x.test", "a@[192.0.2.1]", "ä@x.test"])
+@pytest.mark.parametrize(
+    "address", [f"{'a' * 65}@x.test", "a@localhost", '"ann lee"@x.test', "a+b=c@x.test", "a@[192.0.2.1]", "ä@x.test"]
+)
 def test_s3_what_is_an_address_is_none_the_less(address: str) -> None:
     assert ascii_domain(address, "recipient") == address
 
