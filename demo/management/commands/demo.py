@@ -144,7 +144,7 @@ class Command(BaseCommand):
         send_test_messages(_outgoing(sandbox))
         server = ["-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"]
         with Children(environment) as children:
-            children.start(*server, "--threads", "4", "--log-level", "warning")
+            children.start(*server, "--log-level", "warning")
             children.start("manage.py", "worker")
             yield children
         wishes.unlink(missing_ok=True)
