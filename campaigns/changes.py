@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from campaigns.models import Campaign, Lead, LeadMessage, Suppression
 from campaigns.moving import return_to_leads
@@ -15,6 +15,8 @@ from mailboxes.models import AuditEntry, Workspace
 from mailboxes.outbox import queue
 
 State = Campaign.State
+LEFT = (Lead.State.NEW, Lead.State.ACTIVE, Lead.State.HELD)
+MOST_FINISHED = 500
 
 
 class CannotStart(Exception):
@@ -38,6 +40,31 @@ def pause(campaign: Campaign, *, acting_user: AbstractBaseUser | None, now: date
         return_to_leads(list(waiting.order_by("id")), now)
 
 
+@transaction.atomic
+def go_on(campaign: Campaign, *, acting_user: AbstractBaseUser | None, now: datetime) -> None:
+    """A finished campaign was given new leads: it runs on. One that a person paused stays so."""
+    if Campaign.objects.filter(pk=campaign.pk, state=State.FINISHED).exists() and not missing(campaign):
+        start(campaign, acting_user=acting_user, now=now)
+
+
+@transaction.atomic
+def finish(now: datetime) -> int:
+    """Running campaigns without anybody left to write to are finished. Returns how many. A lead that is held, or whose
+    message is under way, is left to write to."""
+    left = Lead.objects.filter(campaign=OuterRef("pk"), state__in=LEFT)
+    done = Campaign.objects.filter(~Exists(left), state=State.RUNNING).order_by()
+    # Locked, and then asked once more: who imports leads at this moment holds the campaign.
+    ids = list(done.select_for_update(skip_locked=True, of=("self",)).values_list("id", flat=True)[:MOST_FINISHED])
+    finished = list(done.filter(id__in=ids).values_list("id", "name"))
+    Campaign.objects.filter(id__in=[key for key, _name in finished]).update(
+        state=State.FINISHED, changed_at=now, changed_by=None
+    )
+    AuditEntry.objects.bulk_create(
+        AuditEntry(actor_id=None, action="campaign finished", at=now, detail=name) for _key, name in finished
+    )
+    return len(finished)
+
+
 def missing(campaign: Campaign) -> str:
     """What it lacks to be started; "" for nothing."""
     first = campaign.steps.filter(number=1).first()
@@ -45,7 +72,11 @@ def missing(campaign: Campaign) -> str:
         return "It has no first step with a subject: write one."
     if not campaign.mailboxes.exists():
         return "It has no mailbox: add one."
-    return "" if campaign.leads.exists() else "It has no leads: import some."
+    if not campaign.leads.exists():
+        return "It has no leads: import some."
+    return (
+        "" if campaign.leads.filter(state__in=LEFT).exists() else "All its leads have come to their end: import more."
+    )
 
 
 def _turn(campaign: Campaign, state: str, user: AbstractBaseUser | None, now: datetime) -> bool:

@@ -11,7 +11,8 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from campaigns import importing
-from campaigns.changes import never_again
+from campaigns.changes import go_on, never_again
+from campaigns.lacking import release
 from campaigns.models import Campaign, Lead, LeadMessage, Step, Suppression
 from campaigns.moving import return_to_leads
 from mailboxes.models import AuditEntry, Mailbox, Workspace
@@ -44,6 +45,7 @@ def write(
         unique_fields=["campaign", "number"],
         update_fields=["wait_days", "subject", "body"],
     )
+    release(campaign, now)
     _note(campaign.workspace_id, action, campaign.name, acting_user, now)
 
 
@@ -65,6 +67,8 @@ def _leave_others(campaign: Campaign, mailboxes: Collection[Mailbox], now: datet
 def bring(data: bytes, campaign: Campaign, *, acting_user: AbstractBaseUser | None, now: datetime) -> importing.Read:
     """Store the good rows of a file. Raises importing.Unreadable."""
     found = importing.keep(data, campaign, now)
+    if found.good:
+        go_on(campaign, acting_user=acting_user, now=now)
     _note(campaign.workspace_id, "leads imported", f"{len(found.good)} · {campaign.name}", acting_user, now)
     return found
 

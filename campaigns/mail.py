@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
+from campaigns import taking
+from campaigns.changes import finish
 from campaigns.choosing import choose, is_waiting
 from campaigns.models import Campaign
-from campaigns.taking import take
+
+
+def take(now: datetime) -> int:
+    """Take note of what arrived and of what became of messages; campaigns that are done are finished."""
+    taken = taking.take(now)
+    finish(now)
+    return taken
 
 
 def keen(mailbox_ids: Collection[int]) -> set[int]:

@@ -18,13 +18,15 @@ from mailboxes.models import Mailbox, OutMessage, Workspace
 class Campaign(models.Model):
     """A sequence of messages to leads, sent by several mailboxes of one workspace.
 
-    `state` is what a person wants. Whether it is held, for want of a mailbox that works, is a query (`campaigns.held`).
+    `state` is what a person wants; a running one without anybody left to write to becomes finished (`changes.finish`).
+    Whether it is held, for want of a mailbox that works, is a query (`campaigns.held`).
     """
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
         RUNNING = "running", "Running"
         PAUSED = "paused", "Paused by a person"
+        FINISHED = "finished", "Finished"
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="campaigns")
     name = models.CharField(max_length=200)
@@ -118,6 +120,9 @@ class Lead(models.Model):
     opened_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     note = models.CharField(max_length=500, blank=True, default="")
+    lacks = models.CharField(
+        max_length=500, blank=True, default="", help_text="What its next step needs and it has not: it waits (K1)."
+    )
 
     class Meta:
         ordering = ("place",)
@@ -131,6 +136,7 @@ class Lead(models.Model):
                 fields=("home", "due_at"), condition=Q(state="active", due_at__isnull=False), name="lead_follow_up"
             ),
             models.Index(fields=("campaign", "state"), name="lead_by_state"),
+            models.Index(fields=("campaign", "due_at"), condition=Q(due_at__isnull=False), name="lead_due"),
             models.Index(fields=("email",), name="lead_email"),
         ]
 

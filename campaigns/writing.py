@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.utils.html import escape
 
+from campaigns.lacking import hole
 from campaigns.models import Campaign, Lead, LeadMessage, Step
 from campaigns.templating import render
 from campaigns.tokens import opens_url, unsubscribe_url
@@ -27,6 +28,10 @@ def write(chosen: Mapping[int, int], campaigns: Mapping[int, Campaign], now: dat
     unfit = {key for key, one in mailboxes.items() if queue.sender_fault(one)}
     leads = [lead for lead in leads if chosen[lead.pk] not in unfit]  # no fault of theirs: others write to them
     ready = [(lead, step) for lead in leads if (step := steps.get((lead.campaign_id, lead.step + 1)))]
+    holes = {lead.pk: text for lead, step in ready if (text := hole(step, _fields(lead)))}
+    update_rows(Lead, [{"pk": key, "lacks": text, "due_at": None} for key, text in holes.items()])
+    leads = [lead for lead in leads if lead.pk not in holes]
+    ready = [(lead, step) for lead, step in ready if lead.pk not in holes]
     drafts = {
         lead.pk: _draft(lead, step, campaigns[lead.campaign_id], mailboxes[chosen[lead.pk]], told.get(lead.pk, []), now)
         for lead, step in ready
@@ -58,6 +63,10 @@ def _note(
     Lead.objects.filter(id__in=ended).update(state=Lead.State.FINISHED, due_at=None)
 
 
+def _fields(lead: Lead) -> dict[str, str]:
+    return {**lead.fields, "email": lead.email}
+
+
 def _conversations(leads: Sequence[Lead]) -> dict[int, list[OutMessage]]:
     """What each lead was sent so far, the oldest first."""
     rows = LeadMessage.objects.filter(lead__in=[lead for lead in leads if lead.step]).select_related("out")
@@ -70,7 +79,7 @@ def _conversations(leads: Sequence[Lead]) -> dict[int, list[OutMessage]]:
 def _draft(
     lead: Lead, step: Step, campaign: Campaign, mailbox: Mailbox, told: Sequence[OutMessage], now: datetime
 ) -> queue.Draft:
-    fields = {"email": lead.email, **lead.fields}
+    fields = _fields(lead)
     subject = render(step.subject, fields)
     follows = () if subject or not told else _follows(told)
     unsubscribe = unsubscribe_url(lead)

@@ -18,6 +18,7 @@ from campaigns import changes, deeds
 from campaigns.admin.forms import CampaignForm
 from campaigns.admin.importing import import_leads
 from campaigns.held import held, where_held
+from campaigns.lacking import warning
 from campaigns.models import Campaign, Step
 from campaigns.numbers import Numbers, numbers
 from mailboxes.admin.badges import badge, list_url, page_link
@@ -36,7 +37,13 @@ class DoingFilter(admin.SimpleListFilter):
     parameter_name = "doing"
 
     def lookups(self, request: HttpRequest, model_admin: DjangoModelAdmin[Any]) -> Iterable[tuple[str, str]]:
-        return (("running", "Running"), ("held", "Held"), ("paused", "Paused by a person"), ("draft", "Draft"))
+        return (
+            ("running", "Running"),
+            ("held", "Held"),
+            ("paused", "Paused by a person"),
+            ("draft", "Draft"),
+            ("finished", "Finished"),
+        )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> QuerySet[Campaign]:
         if self.value() == "held":
@@ -120,6 +127,8 @@ class CampaignAdmin(LongAdmin):
         steps = list(campaign.steps.values("wait_days", "subject", "body"))
         boxes = list(form.cleaned_data["mailboxes"])
         deeds.write(campaign, boxes, steps, acting_user=staff(request), now=timezone.now())
+        if told := warning(campaign):
+            messages.warning(request, told)
 
     def dress(self, rows: Sequence[Campaign]) -> None:
         reasons, counted, boxes = held(rows), numbers(rows), _boxes(rows)
@@ -173,6 +182,7 @@ def standing(campaign: Campaign) -> dict[str, Any]:
         "works": works,
         "boxes": boxes,
         "lacks": changes.missing(campaign) if campaign.state != State.RUNNING else "",
+        "holes": warning(campaign),
         "leads_url": list_url("campaigns_lead", campaign__id__exact=campaign.pk),
     }
 

@@ -53,7 +53,7 @@ def _looked_at(request: HttpRequest, campaign: Campaign, form: LeadsFileForm) ->
     name = hashlib.sha256(data).hexdigest()
     if form.cleaned_data["checked"] == name:
         done = deeds.bring(data, campaign, acting_user=staff(request), now=timezone.now())
-        messages.success(request, f"{len(done.good)} leads imported, {len(done.bad)} lines left out.")
+        messages.success(request, f"{len(done.good)} leads imported, {done.bad_lines} lines left out.")
         return {"is_done": True}
     read = importing.read(data, campaign)
     return {"read": read, "bad": read.bad[:MOST_SHOWN], "checked": name, "is_other": bool(form.cleaned_data["checked"])}

@@ -16,6 +16,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from campaigns import doubtful
 from campaigns.admin.forms import SuppressionForm
 from campaigns.deeds import suppress
+from campaigns.lacking import OPEN
 from campaigns.models import Campaign, Lead, LeadMessage, Suppression
 from mailboxes.admin.badges import badge, page_link
 from mailboxes.admin.base import LongAdmin, ReadOnlyAdmin, TabularInline, staff
@@ -86,7 +87,7 @@ class LeadAdmin(LongAdmin, ReadOnlyAdmin):
     inlines = (MessageInline,)
     fields = (
         "email", "campaign_link", "state_badge", "home_link", "step", "due_at", "fields", "opened_at", "ended_at",
-        "note",
+        "lacks", "note",
     )  # fmt: skip
     readonly_fields = ("campaign_link", "state_badge", "home_link")
     actions = ("are_gone", "go_on")
@@ -135,7 +136,8 @@ class LeadAdmin(LongAdmin, ReadOnlyAdmin):
 
     @admin.display(description="note")
     def note_words(self, obj: Lead) -> SafeString | str:
-        return format_html('<span class="pm-cut" title="{}">{}</span>', obj.note, obj.note) if obj.note else "–"
+        told = f"Held: {obj.lacks}" if obj.lacks and obj.state in OPEN else obj.note
+        return format_html('<span class="pm-cut" title="{}">{}</span>', told, told) if told else "–"
 
 
 def _decide(request: HttpRequest, rows: QuerySet[Lead], decide: Callable[..., bool], words: str) -> None:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 
 from campaigns import changes, doubtful
 from campaigns.held import held
+from campaigns.lacking import OPEN, warning
 from campaigns.models import Campaign, Lead
 from campaigns.numbers import numbers
 from campaigns.pages.access import campaign_for
@@ -61,6 +62,7 @@ def campaign(request: HttpRequest, pk: int) -> HttpResponse:
         "held": stopped,
         "badge": badge(found, stopped, person(request)),
         "missing": changes.missing(found) if found.state != Campaign.State.RUNNING else "",
+        "holes": warning(found),
         "numbers": numbers([found])[found.pk],
         "mailboxes": _mailboxes(found, now),
         "steps": found.steps.all(),
@@ -95,7 +97,9 @@ def _rows(found: Campaign, leads: Sequence[Lead]) -> list[LeadRow]:
 
 
 def _row(found: Campaign, lead: Lead, work: set[int]) -> LeadRow:
-    """A conversation whose mailbox is broken waits for it."""
+    """A conversation whose mailbox is broken waits for it; a lead that lacks a field for a correction."""
+    if lead.lacks and lead.state in OPEN:
+        return LeadRow(lead, f"Held: {lead.lacks}", "amber")
     begun = lead.state == Lead.State.ACTIVE and found.state != Campaign.State.DRAFT
     if begun and lead.home is not None and lead.home_id not in work:
         return LeadRow(lead, f"waits for {lead.home.address}", "amber")

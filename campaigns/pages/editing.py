@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from campaigns import deeds
 from campaigns.forms import ZONES, CampaignForm, Steps, sent_steps
+from campaigns.lacking import warning
 from campaigns.models import Campaign
 from campaigns.pages.access import campaign_for
 from mailboxes.pages.access import acts_as_staff, current_workspace, person, private
@@ -37,6 +38,8 @@ def _form(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         chosen = form.cleaned_data["mailboxes"]
         deeds.write(form.instance, list(chosen), values, acting_user=person(request), now=timezone.now())
         messages.success(request, "Saved.")
+        if told := warning(form.instance):
+            messages.warning(request, told)
         return redirect("campaign", campaign.pk)
     context = {
         "campaign": campaign,

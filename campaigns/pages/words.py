@@ -9,7 +9,12 @@ from django.contrib.auth.models import User
 from campaigns.held import Held
 from campaigns.models import Campaign
 
-COLOURS = {Campaign.State.DRAFT.value: "grey", Campaign.State.RUNNING.value: "green", Campaign.State.PAUSED: "amber"}
+COLOURS = {
+    Campaign.State.DRAFT.value: "grey",
+    Campaign.State.RUNNING.value: "green",
+    Campaign.State.PAUSED: "amber",
+    Campaign.State.FINISHED: "grey",
+}
 
 
 @dataclass(frozen=True, slots=True)
