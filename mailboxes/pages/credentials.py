@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -19,12 +20,15 @@ from mailboxes.pages.client import is_live, number, source_of
 from mailboxes.pages.forms import CredentialsForm, initial_of, initial_of_place
 from mailboxes.pages.mailbox import sign_in_for
 from mailboxes.providers.discovery import Found, Origin, discover
-from mailboxes.providers.presets import by_id
+from mailboxes.providers.presets import by_address, by_id
 from mailboxes.reconnect.limits import LOOKUPS
 from mailboxes.reconnect.oauth.registrations import for_family, registration
 from mailboxes.reconnect.settings import server_settings
 from mailboxes.reconnect.trials import Wish, begin
 from mailboxes.wording import advice_for
+
+# A quarter of the web server's threads (`gunicorn.conf.py`).
+LOOK_UP_PLACES = threading.BoundedSemaphore(4)
 
 
 @private
@@ -62,10 +66,25 @@ def connect(request: HttpRequest) -> HttpResponse:
     except Limited as limited:
         fault = limited.words(timezone.now())
         return render(request, "pages/connect.html", {"workspace": workspace, "address": address, "fault": fault})
-    found = discover(address, from_settings().mail.resolver, from_settings().tokens)
+    found = _look_up(address)
     provider = found.preset.id if found.preset else ""
     form = CredentialsForm(None, address=address, provider=provider, initial=initial_of_place(place_of(found)))
     return _form_page(request, form, workspace, None, found)
+
+
+def _look_up(address: str) -> Found:
+    """Return what is found of a new mailbox's servers.
+
+    A look-up takes up to 8 s of others' name servers, and must leave threads for every other page: where all places are
+    taken the form is filled in by hand.
+    """
+    if by_address(address) is None and not LOOK_UP_PLACES.acquire(blocking=False):
+        return Found(Origin.NOTHING)
+    try:
+        return discover(address, from_settings().mail.resolver, from_settings().tokens)
+    finally:
+        if by_address(address) is None:
+            LOOK_UP_PLACES.release()
 
 
 def place_of(found: Found) -> dict[str, Any]:
