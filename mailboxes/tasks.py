@@ -13,6 +13,7 @@ from mailboxes.health import asked, due, retention
 from mailboxes.health.outgoing import from_settings
 from mailboxes.inbox import rounds
 from mailboxes.models import Heartbeat
+from mailboxes.outbox import unknown
 from mailboxes.reconnect import removal, testing
 
 
@@ -55,8 +56,9 @@ def beat() -> None:
 
 
 def prune() -> None:
-    """Drop what is past its time."""
+    """Drop what is past its time. What nobody knows of is given up last, so that its sender hears of it first."""
     retention.prune(timezone.now())
+    unknown.give_up(timezone.now())
 
 
 def _drain(batch: Callable[[], int]) -> int:

@@ -26,14 +26,30 @@ from mailboxes.models import (
 
 CHUNK = 2000
 WITHIN_S = 20.0
+HOUR_S = 3600
 KEEP_TASKS = timedelta(days=7)
 ENDED = tuple(state for state in OutMessage.State if state not in ("queued", "claimed", "on_wire", "unknown"))
 
 
 def prune(now: datetime, chunk: int = CHUNK) -> dict[str, int]:
-    """Delete what is too old, for 20 seconds at most: the rest waits for the next time. Returns how many of each."""
+    """Delete what is too old, for 20 seconds at most: the rest waits for the next time. Returns how many of each.
+
+    The tables take turns, a chunk each, and each hour another one begins: a long one keeps no other one waiting."""
     until = time.monotonic() + WITHIN_S
-    return {name: _delete(rows, chunk, until) for name, rows in _past(now).items()}
+    past = _past(now)
+    counts = dict.fromkeys(past, 0)
+    waiting = _in_turn(list(past), now)
+    while waiting and time.monotonic() < until:
+        name = waiting.pop(0)
+        deleted = _delete(past[name], chunk)
+        counts[name] += deleted
+        waiting += [name] if deleted else []
+    return counts
+
+
+def _in_turn(names: list[str], now: datetime) -> list[str]:
+    first = int(now.timestamp() // HOUR_S) % len(names)
+    return names[first:] + names[:first]
 
 
 def _past(now: datetime) -> Mapping[str, QuerySet[Any]]:
@@ -61,11 +77,6 @@ def _past(now: datetime) -> Mapping[str, QuerySet[Any]]:
     }
 
 
-def _delete(rows: QuerySet[Any], chunk: int, until: float) -> int:
-    total = 0
-    while time.monotonic() < until:
-        keys = list(rows.values_list("pk", flat=True)[:chunk])
-        if not keys:
-            break
-        total += rows.model._default_manager.filter(pk__in=keys).delete()[0]
-    return total
+def _delete(rows: QuerySet[Any], chunk: int) -> int:
+    keys = list(rows.values_list("pk", flat=True)[:chunk])
+    return rows.model._default_manager.filter(pk__in=keys).delete()[0] if keys else 0

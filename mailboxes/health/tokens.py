@@ -86,9 +86,8 @@ def _as_read(subject: Subject, version: int, access_expires_at: datetime | None)
 
 
 def _give_back(subject: Subject, lease: str, tokens: Tokens | None, now: datetime) -> bool:
-    mine = Credential.objects.filter(
-        mailbox_id=subject.mailbox_id, refresh_lease=lease, version=subject.credential_version
-    )
+    # Who replaces the credential ends the lease as well, so that the lease alone says that it is the one we read.
+    mine = Credential.objects.filter(mailbox_id=subject.mailbox_id, refresh_lease=lease)
     if tokens is None:
         return bool(mine.update(refresh_lease="", refresh_lease_until=None))
     stored = {"access_token": tokens.access_token, "refreshed_at": now}

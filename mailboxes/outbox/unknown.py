@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import F
 
 from mailboxes.models import AuditEntry, OutMessage
@@ -13,6 +14,7 @@ from mailboxes.outbox.claim import State
 
 # A provider files its copy at once; a slow one gets this long.
 FILED_WITHIN = timedelta(minutes=10)
+NEVER_KNOWN = "It was never known whether this message was sent."
 
 
 def sought(mailbox_ids: Iterable[int]) -> dict[int, list[str]]:
@@ -36,6 +38,14 @@ def missing(message_ids: Collection[str], now: datetime) -> None:
     lost = list(rows.filter(on_wire_at__lte=now - FILED_WITHIN).values_list("id", flat=True))
     rows.filter(id__in=lost).update(state=State.QUEUED, due_at=now)
     queue.drop_withdrawn(lost)
+
+
+def give_up(now: datetime) -> int:
+    """Those of which nobody knew in all the time that mail is kept are given up: their senders take note, and they are
+    pruned like the others. Returns how many."""
+    kept = now - timedelta(days=settings.KEEP_MAIL_DAYS)
+    rows = OutMessage.objects.filter(state=State.UNKNOWN, created_at__lt=kept)
+    return rows.update(state=State.EXPIRED, text=NEVER_KNOWN)
 
 
 def decide(row: OutMessage, *, sent: bool, acting_user_id: int, now: datetime) -> bool:

@@ -78,7 +78,7 @@ def judge(findings: Sequence[Finding], *, one_secret: bool, must_arrive: bool = 
 
 def _is_refusal(finding: Finding) -> bool:
     found = finding.diagnosis
-    if found is None or found.cured_elsewhere or found.transient:
+    if found is None or found.cured_elsewhere:
         return False
     return found.course in (Course.REFUSAL, Course.SETTINGS)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from mailboxes.health import retention
 from mailboxes.health.due import check_mailboxes
 from mailboxes.health.record import record
 from mailboxes.health.retention import prune
@@ -25,6 +27,7 @@ from mailboxes.models import (
     OutMessage,
     StatusChange,
 )
+from mailboxes.outbox import unknown
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.states import Source
 from mailboxes.wire.values import Leg
@@ -166,3 +169,34 @@ def test_o5_much_is_dropped_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> 
         assert prune(START + 31 * DAY, chunk=2)["failures"] == 5
     deleted = [query["sql"] for query in queries if query["sql"].startswith("DELETE") and "failure" in query["sql"]]
     assert len(deleted) == 3
+
+
+@pytest.mark.parametrize("hour", range(15))
+def test_code12_a_long_table_keeps_no_other_one_waiting(hour: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    mailbox = make_mailbox()
+    for _ in range(60):
+        record([evidence(mailbox, Leg.SMTP, REFUSED)], now=START)
+    AskedCheck.objects.bulk_create(AskedCheck(mailbox=mailbox, asked_at=START, done_at=START) for _ in range(2))
+    seconds = count()  # each look at the clock is a second later: there is time for twenty chunks
+    monkeypatch.setattr("mailboxes.health.retention.time.monotonic", lambda: float(next(seconds)))
+    done = prune(START + 31 * DAY + timedelta(hours=hour), chunk=1)
+    assert done["asked checks"] > 0 and 0 < done["failures"] < 60
+
+
+def test_code12_each_table_begins_in_its_turn() -> None:
+    names = ["a", "b", "c"]
+    firsts = [retention._in_turn(names, START + timedelta(hours=hour))[0] for hour in range(3)]
+    assert sorted(firsts) == names
+
+
+def test_code12_what_nobody_knows_of_is_given_up_and_then_pruned() -> None:
+    mailbox = make_mailbox()
+    for days in (399, 401):
+        OutMessage.objects.create(
+            mailbox=mailbox, purpose="campaign", state="unknown", recipient="a@b.test", thread="t",
+            created_at=START - timedelta(days=days), message_id=f"<{days}>",
+        )  # fmt: skip
+    assert unknown.give_up(START) == 1
+    assert set(OutMessage.objects.values_list("message_id", "state")) == {("<399>", "unknown"), ("<401>", "expired")}
+    prune(START)
+    assert OutMessage.objects.get().message_id == "<399>"
