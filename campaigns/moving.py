@@ -32,8 +32,8 @@ def take_back(now: datetime) -> None:
     before what can move."""
     # Locked: who comes second must not give back what has been chosen again meanwhile.
     waiting = LeadMessage.objects.select_for_update(skip_locked=True, of=("self",)).filter(settled=False)
-    stuck = waiting.filter(out__state=OutMessage.State.QUEUED).exclude(out__mailbox__in=Mailbox.objects.working())
-    gone = Q(out__mailbox__removed_at__isnull=False) | _waited_long("lead__campaign", "out__mailbox", now)
+    stuck = waiting.filter(out__state=OutMessage.State.QUEUED).filter(~_works("out__mailbox"))
+    gone = Q(_is_removed("out__mailbox")) | _waited_long("lead__campaign", "out__mailbox", now)
     return_to_leads(list(stuck.filter(Q(step=1) | gone).order_by("id")[:MOST]), now)
 
 
@@ -52,13 +52,22 @@ def without_home(campaigns: Collection[int], now: datetime) -> Q:
     """The leads of these campaigns that need another mailbox: theirs was removed, taken out of the campaign, or is
     broken for too long."""
     links = Campaign.mailboxes.through.objects.filter(campaign=OuterRef("campaign"), mailbox=OuterRef("home"))
-    gone = ~Exists(links) | Q(home__removed_at__isnull=False) | _waited_long("campaign", "home", now)
+    gone = ~Exists(links) | _is_removed("home") | _waited_long("campaign", "home", now)
     return Q(gone, campaign__in=campaigns)
+
+
+# EXISTS by the key: "in (select ...)" has PostgreSQL read all mailboxes.
+def _works(mailbox: str) -> Exists:
+    return Exists(Mailbox.objects.working().filter(pk=OuterRef(mailbox)))
+
+
+def _is_removed(mailbox: str) -> Exists:
+    return Exists(Mailbox.objects.filter(pk=OuterRef(mailbox), removed_at__isnull=False))
 
 
 def _waited_long(campaign: str, mailbox: str, now: datetime) -> Q:
     """True where the campaign waits no longer for the mailbox; both are paths of the rows that are asked."""
-    broken = Mailbox.objects.filter(pk=OuterRef(mailbox)).exclude(id__in=Mailbox.objects.working())
+    broken = Mailbox.objects.filter(pk=OuterRef(mailbox)).filter(~_works("pk"))
     days = Cast(OuterRef(f"{campaign}__move_after_days"), IntegerField())
     wait = days * Value(tempo.lasting(timedelta(days=1)))
     until = ExpressionWrapper(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from mailboxes.models import InMessage, Mailbox, OutMessage
@@ -55,7 +55,7 @@ class MemberQuerySet(models.QuerySet["PoolMember"]):
 
     def peers(self, now: datetime | None = None) -> MemberQuerySet:
         """Active members whose mailbox can warm now."""
-        return self.filter(active=True, mailbox__in=Mailbox.objects.can_warm(now))
+        return self.filter(Exists(Mailbox.objects.can_warm(now).filter(pk=OuterRef("mailbox"))), active=True)
 
 
 class PoolMember(models.Model):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from mailboxes.inbox.due import read_soon
 from mailboxes.models import InMessage, Mailbox, OutMessage
@@ -112,9 +112,8 @@ def _not_delivered(bounces: Sequence[InMessage]) -> None:
 
 def take_back(now: datetime) -> None:
     """Queued messages of members who left work, or to those who did: no use later (W2)."""
-    works = Mailbox.objects.working()
-    open_now = Exchange.objects.filter(settled=False, out__state=Out.QUEUED)
-    stuck = open_now.exclude(out__mailbox__in=works, out__peer__in=works)
+    sends, takes = (Exists(Mailbox.objects.working().filter(pk=OuterRef(one))) for one in ("out__mailbox", "out__peer"))
+    stuck = Exchange.objects.filter(~sends | ~takes, settled=False, out__state=Out.QUEUED)
     queue.cancel(list(stuck.values_list("out_id", flat=True)[:MOST]))
 
 

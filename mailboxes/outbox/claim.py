@@ -19,8 +19,10 @@ GIVEN_BACK_FOR = timedelta(minutes=1)
 
 def may_go(now: datetime) -> Q:
     """What may be sent at this moment: its mailbox may send, and warm-up mail goes to mailboxes that work alone."""
-    to_peer = Q(peer__isnull=True) | Q(peer__in=Mailbox.objects.working())
-    return Q(mailbox__in=Mailbox.objects.can_send(now), withdrawn=False) & to_peer
+    # EXISTS by the key: "in (select ...)" has PostgreSQL read all mailboxes.
+    can_send = Exists(Mailbox.objects.can_send(now).filter(pk=OuterRef("mailbox")))
+    to_peer = Q(peer__isnull=True) | Q(Exists(Mailbox.objects.working().filter(pk=OuterRef("peer"))))
+    return Q(can_send, withdrawn=False) & to_peer
 
 
 def waiting(now: datetime) -> QuerySet[OutMessage]:
