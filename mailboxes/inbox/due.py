@@ -13,7 +13,7 @@ from mailboxes.outbox import tempo
 
 LEASE = timedelta(minutes=3)
 KEEN_EVERY = timedelta(seconds=45)  # with the worker's tick, within a minute
-EVERY = timedelta(minutes=4)
+EVERY = timedelta(minutes=15)  # SPEC I4; with checks between, at most 100 logins a day
 WATCHED_FOR = timedelta(minutes=5)
 
 

@@ -23,7 +23,7 @@ STATUS_LABELS = {
     Status.ERROR: "Disconnected",
 }
 # Three times the longest pause between two readings (I4): older than that, a reading says too little.
-READ_LATELY = timedelta(minutes=15)
+READ_LATELY = timedelta(minutes=45)
 SECURITY_CHOICES = [(Security.SSL.value, "SSL/TLS"), (Security.STARTTLS.value, "STARTTLS")]
 NEEDS_RECONNECT = (
     Q(status=Status.NEEDS_REAUTH.value)
