@@ -155,6 +155,8 @@ MAIL_ALLOWED_NETWORKS = tuple(ipaddress.ip_network(net) for net in env.list("MAI
 MAIL_ALLOWED_PORTS = frozenset(int(port) for port in env.list("MAIL_ALLOWED_PORTS", default=[]))
 MAIL_CA_FILE = env.str("MAIL_CA_FILE", default="")
 DIAGNOSIS_RULES_FILE = env.str("DIAGNOSIS_RULES_FILE", default="")
+# A JSON object of `mailboxes.health.thresholds` in seconds; `manage.py simulate` shows what a change would do.
+HEALTH_THRESHOLDS = env.str("HEALTH_THRESHOLDS", default="")
 DISCONNECTED_AFTER_HOURS = env.float("DISCONNECTED_AFTER_HOURS", default=24.0)
 # Where people outside reach this site: links in campaign mail begin with it.
 PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")

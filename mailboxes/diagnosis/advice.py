@@ -59,8 +59,13 @@ def advise(category: Category, place: Place, variant: str = "") -> Advice:
         happened=special.get("happened", table["happened"]).format(**words),
         action=action(category, place),
         steps=tuple(step.format(**words) for step in special.get("steps", table["steps"])),
-        status_page=_texts()["status_pages"].get(place.family, ""),
+        status_page=status_page(place.family),
     )
+
+
+def status_page(brand: str) -> str:
+    """Return the address of a provider's status page; "" where none is known."""
+    return str(_texts()["status_pages"].get(brand, ""))
 
 
 def action(category: Category, place: Place) -> Action:

@@ -50,11 +50,12 @@ class Actor(StrEnum):
 class Course(StrEnum):
     """How evidence of a category moves a leg (SPEC D1, column "status it leads to")."""
 
-    REFUSAL = "refusal"  # needs_reauth at once
-    PASSING = "passing"  # suspect, then error; reconnect asked for after a day
+    REFUSAL = "refusal"  # suspect at once, needs_reauth when it is certain (H4)
+    PASSING = "passing"  # suspect at the second in a row, then error; reconnect asked for after a day
     SETTINGS = "settings"  # suspect, then "Check settings"
     UNSURE = "unsure"  # suspect; needs_reauth only after the logins of H6
     RESTING = "resting"  # status unchanged; the mailbox rests
+    THROTTLED = "throttled"  # status unchanged; no login for a while
     IGNORED = "ignored"  # status unchanged
     OURS = "ours"  # status unchanged; staff are told
 
@@ -88,7 +89,7 @@ MATRIX: dict[Category, Traits] = {
     Category.PROVIDER_BLOCK: Traits(Course.REFUSAL, Actor.CUSTOMER, needs_reconnect=True, cured_elsewhere=True),
     Category.OAUTH_CLIENT_MISCONFIGURED: Traits(Course.OURS, Actor.OPERATOR),
     Category.SENDING_LIMIT: Traits(Course.RESTING, Actor.NOBODY, transient=True),
-    Category.RATE_LIMITED: _WAIT,
+    Category.RATE_LIMITED: Traits(Course.THROTTLED, Actor.NOBODY, transient=True),
     Category.TEMPORARY: _WAIT,
     Category.TIMEOUT: _WAIT,
     Category.UNREACHABLE: _WAIT,

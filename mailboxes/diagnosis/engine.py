@@ -77,8 +77,11 @@ class Variant:
 class Engine:
     """Ordered rules, and variants of their categories; made once and used for every reply."""
 
-    def __init__(self, rules: Iterable[Rule], variants: Iterable[Variant] = ()) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], variants: Iterable[Variant] = (), no_retry: re.Pattern[str] | None = None
+    ) -> None:
         self.rules = tuple(rules)
+        self.no_retry = no_retry
         self.variants = tuple(variants)
         ids = [rule.id for rule in self.rules]
         for twice in {name for name in ids if ids.count(name) > 1}:
@@ -89,6 +92,8 @@ class Engine:
         signals = read(reply)
         fitting = (rule for rule in self.rules if rule.fits(signals))
         found = next(fitting, _NO_RULE).diagnosis(signals)
+        if found.course is Course.REFUSAL and self.no_retry is not None and self.no_retry.search(signals.words):
+            found = replace(found, no_retry=True)
         return replace(found, variant=self._variant(found.category, signals)) if self.variants else found
 
     def variant(self, category: Category, reply: Reply) -> str:
@@ -109,7 +114,8 @@ def engine(path: Path = RULES_FILE) -> Engine:
     with path.open("rb") as file:
         tables = tomllib.load(file)
     rules, variants = tables.get("rule", []), tables.get("variant", [])
-    return Engine(map(_rule, rules), map(_variant, variants))
+    no_retry = _search(tables.get("no_retry", {}).get("words"))
+    return Engine(map(_rule, rules), map(_variant, variants), no_retry)
 
 
 def _variant(table: dict[str, Any]) -> Variant:

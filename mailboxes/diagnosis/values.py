@@ -23,6 +23,7 @@ class Diagnosis:
     """Evidence turned into a cause. `course` says how it may move a mailbox's leg (SPEC D1).
 
     `variant` is what more the words say within the category: the window of a limit, the kind of a block; often "".
+    `no_retry`: the provider says that attempts are the reason. `cross_checked`: the other leg accepts the secret (X3).
     """
 
     category: Category
@@ -33,3 +34,5 @@ class Diagnosis:
     course: Course
     cured_elsewhere: bool = False
     variant: str = ""
+    no_retry: bool = False
+    cross_checked: bool = False

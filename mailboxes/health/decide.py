@@ -10,12 +10,17 @@ from mailboxes.diagnosis.categories import MATRIX, Category, Course
 from mailboxes.diagnosis.values import Diagnosis, Reply
 from mailboxes.health import limits
 from mailboxes.health.evidence import Evidence
-from mailboxes.health.policy import LegState, Policy, Standing, failed, is_stale, passed, standing
+from mailboxes.health.failure_class import Hold
+from mailboxes.health.policy import MAIL_LEGS, LegState, Standing, failed, flagged, is_stale, passed, standing
+from mailboxes.health.thresholds import DEFAULT, Thresholds
 from mailboxes.providers.limits import limits_of
 from mailboxes.states import CredentialKind
 from mailboxes.wire.values import Leg, Stage, Step
 
-SMTP_ALONE_REFUSES = "smtp-refuses-what-imap-accepts"
+ONE_SIDED = {
+    Leg.SMTP: "smtp-refuses-what-imap-accepts",
+    Leg.IMAP: "imap-refuses-what-smtp-accepts",
+}
 _WITH_A_MESSAGE = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.READ})
 STALE_CREDENTIAL = "older credential"
 STALE_ATTEMPT = "begun before the last success"
@@ -23,7 +28,12 @@ STALE_ATTEMPT = "begun before the last success"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A mailbox as it stands before the evidence. `legs` are the wanted ones."""
+    """A mailbox as it stands before the evidence. `legs` are the wanted ones.
+
+    `one_login`: both mail legs log in with the same secret under the same user name. `scopes` name its provider or
+    hosts for incidents, by leg; `budget_keys` what its hosts' refused logins are counted by, where no provider is
+    known (X6).
+    """
 
     id: int
     state_version: int
@@ -34,10 +44,16 @@ class Snapshot:
     credential_version: int
     credential_kind: CredentialKind
     oauth_client: str
-    one_secret: bool
+    one_login: bool
+    workspace_id: int
+    domain: str
+    scopes: Mapping[Leg, str]
+    budget_keys: Mapping[Leg, str]
     standing: Standing
     next_check_at: datetime | None
+    last_check_at: datetime | None
     resting_until: datetime | None
+    throttled_until: datetime | None
     use: limits.Buckets
     legs: Mapping[Leg, LegState]
 
@@ -58,17 +74,20 @@ class Decision:
     snapshot: Snapshot
     legs: dict[Leg, LegState]
     standing: Standing
+    evidence: Sequence[Evidence] = ()
     filed: list[Filed] = field(default_factory=list)
     last: Evidence | None = None
     resting_until: datetime | None = None
     resting_reason: str = ""
+    throttled_until: datetime | None = None
+    holds: Sequence[Hold] = ()
     use: limits.Buckets = field(default_factory=dict)
     ours: list[Filed] = field(default_factory=list)
 
     @property
     def moves(self) -> bool:
         """True where status, pause reason or cause are others than before."""
-        return self.last is not None and self.standing != self.snapshot.standing
+        return self.standing != self.snapshot.standing
 
 
 def decide(
@@ -76,23 +95,53 @@ def decide(
     evidence: Sequence[Evidence],
     diagnose: Callable[[Reply], Diagnosis],
     now: datetime,
-    policy: Policy | None = None,
+    *,
+    holds: Sequence[Hold] = (),
+    numbers: Thresholds = DEFAULT,
 ) -> Decision:
-    """Apply the evidence in the order in which it was observed (H7 files the stale)."""
+    """Apply the evidence in the order in which it was observed (H7 files the stale). `holds` are the incidents that
+    explain failures of this mailbox's legs (H9)."""
     legs = dict(snapshot.legs)
-    decision = Decision(snapshot, legs, snapshot.standing, use=snapshot.use)
     ordered = sorted(evidence, key=lambda item: item.observed_at)
+    decision = Decision(snapshot, legs, snapshot.standing, ordered, holds=holds, use=snapshot.use)
     for item in ordered:
         if item.recipients:
             decision.use = limits.count(decision.use, item.recipients, item.observed_at)
-        _apply(item, ordered, decision, diagnose)
+        _apply(item, ordered, decision, diagnose, numbers)
     if decision.last is not None:
-        decision.standing = standing(legs, now, provider_family=snapshot.provider_family, policy=policy)
+        _stand(decision, decision.last.observed_at, now, numbers)
     return decision
 
 
+def reconsider(
+    snapshot: Snapshot,
+    now: datetime,
+    *,
+    holds: Sequence[Hold] = (),
+    numbers: Thresholds = DEFAULT,
+    by_word: bool = False,
+) -> Decision:
+    """Decide anew without evidence: an incident began or ended, or a person said that it is none (H9)."""
+    decision = Decision(snapshot, dict(snapshot.legs), snapshot.standing, holds=holds, use=snapshot.use)
+    _stand(decision, now, now, numbers, by_word=by_word)
+    return decision
+
+
+def _stand(decision: Decision, at: datetime, now: datetime, numbers: Thresholds, *, by_word: bool = False) -> None:
+    snapshot, holds = decision.snapshot, decision.holds
+    one_login = snapshot.one_login
+    decision.legs.update(flagged(decision.legs, at, one_login=one_login, holds=holds, numbers=numbers, by_word=by_word))
+    decision.standing = standing(
+        decision.legs, now, provider_family=snapshot.provider_family, holds=holds, numbers=numbers
+    )
+
+
 def _apply(
-    item: Evidence, together: Sequence[Evidence], decision: Decision, diagnose: Callable[[Reply], Diagnosis]
+    item: Evidence,
+    together: Sequence[Evidence],
+    decision: Decision,
+    diagnose: Callable[[Reply], Diagnosis],
+    numbers: Thresholds,
 ) -> None:
     current = item.credential_version == decision.snapshot.credential_version
     state = decision.legs.get(item.leg)
@@ -112,17 +161,20 @@ def _apply(
     if state is None or ignored:
         return
     decision.last = item
-    _move(filed, state, decision)
+    _move(filed, state, decision, numbers)
 
 
-def _move(filed: Filed, state: LegState, decision: Decision) -> None:
+def _move(filed: Filed, state: LegState, decision: Decision, numbers: Thresholds) -> None:
     item, diagnosis = filed.evidence, filed.diagnosis
     assert item.failure is not None
-    if diagnosis.course is Course.RESTING:
+    if diagnosis.course is Course.THROTTLED:
+        wait = limits.throttled_for(item.failure.text, state.throttled, numbers)
+        decision.throttled_until = max(item.observed_at + wait, decision.throttled_until or item.observed_at)
+    elif diagnosis.course is Course.RESTING:
         _rest(item.failure.text, diagnosis.variant, item.observed_at, decision)
     elif diagnosis.course is Course.OURS:
         decision.ours.append(filed)
-    decision.legs[item.leg] = failed(state, diagnosis, item.failure, item.observed_at)
+    decision.legs[item.leg] = failed(state, diagnosis, item.failure, item.observed_at, decision.holds, item.leg)
 
 
 def _rest(text: str, variant: str, at: datetime, decision: Decision) -> None:
@@ -156,27 +208,33 @@ def at_the_door(step: Step, diagnosis: Diagnosis) -> Diagnosis:
 
 
 def _cross_checked(item: Evidence, together: Sequence[Evidence], snapshot: Snapshot, diagnosis: Diagnosis) -> Diagnosis:
-    """X3: what IMAP accepted in the same check is not a wrong password, whatever SMTP says of it."""
-    if item.leg is not Leg.SMTP or diagnosis.category is not Category.AUTH_FAILED:
+    """X3: what one leg accepted in the same check is not a wrong secret, whatever the other one says of it. A reply
+    that names its cause stands."""
+    is_bare = diagnosis.category is Category.AUTH_FAILED and "5.7.139" not in diagnosis.rule
+    if not is_bare or not snapshot.one_login or item.leg not in MAIL_LEGS:
         return diagnosis
-    if snapshot.credential_kind is not CredentialKind.PASSWORD or not snapshot.one_secret:
-        return diagnosis
-    same_check = (
-        other for other in together if other.leg is Leg.IMAP and other.begun_at == item.begun_at and _logged_in(other)
-    )
-    if next(same_check, None) is None:
+    if not any(_accepted(other, item) for other in together):
         return diagnosis
     traits = MATRIX[Category.UNKNOWN]
     return replace(
         diagnosis,
         category=Category.UNKNOWN,
-        rule=SMTP_ALONE_REFUSES,
+        rule=ONE_SIDED[item.leg],
         actor=traits.actor,
         needs_reconnect=traits.needs_reconnect,
         course=traits.course,
         cured_elsewhere=traits.cured_elsewhere,
+        cross_checked=True,
     )
 
 
+def _accepted(other: Evidence, item: Evidence) -> bool:
+    """Whether the other mail leg's login was accepted in the same attempt, with the same version of the secret."""
+    is_other = other.leg in MAIL_LEGS and other.leg is not item.leg
+    same = other.begun_at == item.begun_at and other.credential_version == item.credential_version
+    return is_other and same and _logged_in(other)
+
+
 def _logged_in(other: Evidence) -> bool:
-    return other.failure is None or other.failure.stage in (Stage.SELECT, Stage.READ)
+    after_login = (Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.SELECT, Stage.READ)
+    return other.failure is None or other.failure.stage in after_login

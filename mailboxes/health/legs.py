@@ -9,7 +9,9 @@ from typing import Any
 from mailboxes.diagnosis.categories import Category, Course
 from mailboxes.health.policy import LegState
 
-_TIMES = frozenset({"last_ok", "open_since", "last_failure", "unsure_since"})
+_TIMES = frozenset(
+    {"last_ok", "open_since", "last_failure", "unsure_since", "refused_since", "refused_last", "flagged_at"}
+)
 
 
 def pack(state: LegState) -> dict[str, Any]:
@@ -21,6 +23,9 @@ def pack(state: LegState) -> dict[str, Any]:
 def unpack(column: dict[str, Any]) -> LegState:
     """The leg's memory; an empty column is a leg never seen."""
     values = dict(column)
+    if values.get("course") == Course.REFUSAL and "refused_last" not in values:
+        # Stored when a refusal flagged at first sight: it is as certain as it was then.
+        values |= {"flagged_at": values.get("last_failure"), "refused": 1}
     for name in _TIMES & values.keys():
         values[name] = datetime.fromisoformat(values[name])
     if "category" in values:

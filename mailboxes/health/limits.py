@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from mailboxes.health.thresholds import Thresholds
 from mailboxes.providers.limits import SendLimits, Window
 
 NEAR = 0.8
@@ -91,14 +92,28 @@ def uses(buckets: Buckets, limits: SendLimits, now: datetime) -> list[Use]:
     return found
 
 
+def throttled_for(text: str, times: int, numbers: Thresholds) -> timedelta:
+    """Return how long no login is tried after "too many logins": as the reply says, else 30 minutes, doubling with
+    each time in a row up to 4 hours (SPEC D1)."""
+    if (named := _named_wait(text)) is not None:
+        return named
+    doubled: int = 2 ** min(times, 16)
+    return min(numbers.throttled_first * doubled, numbers.throttled_longest)
+
+
+def _named_wait(text: str) -> timedelta | None:
+    named = _NAMED.search(text.lower())
+    return min(timedelta(seconds=int(named.group(1)) * _UNITS[named.group(2)]), LONGEST) if named else None
+
+
 def rest_for(text: str, variant: str, limits: SendLimits, buckets: Buckets, at: datetime) -> timedelta:
     """How long a limit reply rests the mailbox: until the window has passed in which the provider counts.
 
     The reply's own time counts first, then the window it names (`variant`), then the one whose limit is used up by our
     count, then the longest that the provider is known by; a day where nothing is known.
     """
-    if (named := _NAMED.search(text.lower())) is not None:
-        return min(timedelta(seconds=int(named.group(1)) * _UNITS[named.group(2)]), LONGEST)
+    if (named := _named_wait(text)) is not None:
+        return named
     if variant in {window.value for window in Window}:
         return Window(variant).length
     full = [use.window for use in uses(buckets, limits, at) if use.share >= 1]

@@ -1,32 +1,17 @@
-"""How evidence moves a leg, and legs make a status (SPEC H3 to H7, H10, H16; D1). Pure: values in, values out."""
+"""How observations move a leg, and legs make a status (SPEC H3 to H6, H9, H16; D1). Pure: values in, values out."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from mailboxes.diagnosis.categories import Category, Course
 from mailboxes.diagnosis.values import Diagnosis
+from mailboxes.health.failure_class import Hold, class_of
+from mailboxes.health.thresholds import DEFAULT, Thresholds
 from mailboxes.states import PauseReason, Status
 from mailboxes.wire.values import Leg, Step
-
-CHECK_AGAIN = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15))
-UNSURE_LOGINS = tuple(timedelta(minutes=minutes) for minutes in (0, 15, 60, 120))
-CONFIRM_AFTER = timedelta(minutes=10)
-CONFIRM_CHECKS = 3
-SETTINGS_CHECKS = 2
-BROKEN_EVERY = timedelta(minutes=15)
-BROKEN_LONG_EVERY = timedelta(hours=1)
-BROKEN_LONG = timedelta(days=1)
-CONNECTED_EVERY = timedelta(minutes=60)
-CONNECTED_SPREAD = 0.2
-CURED_ELSEWHERE_EVERY = timedelta(days=1)
-TENANT_PROBE_EVERY = timedelta(seconds=45)
-TENANT_PROBE_LATER = timedelta(minutes=10)
-TENANT_PROBE_EAGER_FOR = timedelta(hours=24)
-DISCONNECTED_AFTER = timedelta(hours=24)
 
 # Waiting alone never makes these ask for a reconnect (SPEC D1: no pause reason in their row).
 _NO_DISCONNECT = frozenset({Category.DNS_FAILURE})
@@ -35,8 +20,13 @@ _PAUSE = {
     Category.PROVIDER_BLOCK: PauseReason.PROVIDER_BLOCK,
 }
 _AT_LOGIN = frozenset({"auth", "token"})
+# What is refused here was logged in: no further login could confirm it.
+_WITH_A_MESSAGE = frozenset({"mail", "rcpt", "data"})
 # Worst last.
 _ORDER = (Status.CONNECTED, Status.UNVERIFIED, Status.SUSPECT, Status.ERROR, Status.NEEDS_REAUTH)
+MAIL_LEGS = (Leg.SMTP, Leg.IMAP)
+# These say nothing of the secret: the other leg goes on as usual.
+ABOUT_ONE_LEG = frozenset({Category.TENANT_SMTP_DISABLED, Category.IMAP_DISABLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +45,10 @@ class Cause:
 class LegState:
     """What is remembered of one leg. An open failure is one with no success of the leg since.
 
-    `failures` and `open_since` count the present episode, whatever its causes;
-    `unsure` and `unsure_since` those of its failures that no rule could read (H6).
+    `failures` and `open_since` count the present episode, whatever its causes; `unsure` and `unsure_since` those of
+    its failures that no rule could read (H6); `refused` and the times beside it the logins that were refused with
+    this secret (H4). `flagged_at` is when the refusal became certain. `cross_checked`: the other leg accepts the same
+    secret (X3). `no_retry`: the provider says that attempts are the reason. `throttled` counts "too many logins".
     """
 
     last_ok: datetime | None = None
@@ -65,6 +57,11 @@ class LegState:
     failures: int = 0
     unsure: int = 0
     unsure_since: datetime | None = None
+    refused: int = 0
+    refused_since: datetime | None = None
+    refused_last: datetime | None = None
+    flagged_at: datetime | None = None
+    throttled: int = 0
     category: Category | None = None
     course: Course | None = None
     rule: str = ""
@@ -72,6 +69,18 @@ class LegState:
     actor: str = ""
     text: str = ""
     cured_elsewhere: bool = False
+    cross_checked: bool = False
+    no_retry: bool = False
+
+    @property
+    def is_refused(self) -> bool:
+        """True while a refusal of the secret is open, flagged or not."""
+        return self.course is Course.REFUSAL
+
+    @property
+    def is_unsure_at_login(self) -> bool:
+        """True while a reply at login is open that nobody can read."""
+        return self.course is Course.UNSURE and self.stage in _AT_LOGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,33 +99,30 @@ class Standing:
         return self.status, self.pause_reason
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What an operator may set."""
-
-    disconnected_after: timedelta = DISCONNECTED_AFTER
-
-
 def passed(state: LegState, at: datetime) -> LegState:
-    """The leg worked at `at`: its episode is over."""
+    """Return the leg after it worked at `at`: its episode is over."""
     return LegState(last_ok=max(at, state.last_ok or at))
 
 
-def failed(state: LegState, diagnosis: Diagnosis, step: Step, at: datetime) -> LegState:
-    """The leg failed at `at`. A refusal stands until the leg passes; a weaker cause never covers it."""
+def failed(
+    state: LegState, diagnosis: Diagnosis, step: Step, at: datetime, holds: Iterable[Hold] = (), leg: Leg = Leg.SMTP
+) -> LegState:
+    """Return the leg after it failed at `at`. A refusal stands until the leg passes; a weaker cause never covers it.
+
+    What is refused while an incident explains it does not count towards a flag: afterwards H4 begins anew.
+    """
     if diagnosis.course in (Course.RESTING, Course.IGNORED, Course.OURS):
         return state
-    episode = replace(
-        state,
-        open_since=state.open_since or at,
-        last_failure=max(at, state.last_failure or at),
-        failures=state.failures + 1,
-    )
-    if diagnosis.course is Course.UNSURE:
-        episode = replace(episode, unsure=state.unsure + 1, unsure_since=state.unsure_since or at)
-    if leg_status(state) is Status.NEEDS_REAUTH and diagnosis.course is not Course.REFUSAL:
+    if diagnosis.course is Course.THROTTLED:
+        return replace(state, throttled=state.throttled + 1)
+    if _is_our_fault(diagnosis, step, holds, leg):
+        return state
+    episode = _counted(state, diagnosis, at)
+    if state.is_refused and diagnosis.course is not Course.REFUSAL:
         return episode
-    return replace(
+    if state.flagged_at is not None and diagnosis.course is not Course.REFUSAL:
+        return episode
+    episode = replace(
         episode,
         category=diagnosis.category,
         course=diagnosis.course,
@@ -125,90 +131,175 @@ def failed(state: LegState, diagnosis: Diagnosis, step: Step, at: datetime) -> L
         actor=diagnosis.actor.value,
         text=step.text,
         cured_elsewhere=diagnosis.cured_elsewhere,
+        cross_checked=diagnosis.cross_checked,
+        no_retry=diagnosis.no_retry,
     )
+    if diagnosis.course is Course.REFUSAL and is_held(episode, leg, holds):
+        return replace(episode, refused=0, refused_since=None, refused_last=at)
+    return episode
+
+
+def _is_our_fault(diagnosis: Diagnosis, step: Step, holds: Iterable[Hold], leg: Leg) -> bool:
+    alike = class_of(diagnosis.category, step.stage.value)
+    return any(hold.ours and hold.leg is leg and hold.failure_class is alike for hold in holds)
+
+
+def _counted(state: LegState, diagnosis: Diagnosis, at: datetime) -> LegState:
+    episode = replace(
+        state,
+        open_since=state.open_since or at,
+        last_failure=max(at, state.last_failure or at),
+        failures=state.failures + 1,
+        throttled=0,
+    )
+    if diagnosis.course is Course.UNSURE:
+        return replace(episode, unsure=state.unsure + 1, unsure_since=state.unsure_since or at)
+    if diagnosis.course is Course.REFUSAL:
+        return replace(
+            episode,
+            refused=state.refused + 1,
+            refused_since=state.refused_since or at,
+            refused_last=max(at, state.refused_last or at),
+        )
+    return episode
 
 
 def is_stale(state: LegState, begun: datetime) -> bool:
-    """True for a failure whose attempt began before the leg's last success (H7)."""
+    """Return whether a failure's attempt began before the leg's last success (H7)."""
     return state.last_ok is not None and begun < state.last_ok
 
 
-def leg_status(state: LegState) -> Status:
-    """The status that this leg alone would give."""
+def is_held(state: LegState, leg: Leg, holds: Iterable[Hold]) -> bool:
+    """Return whether an incident explains this leg's open failure (H9). What is older than the incident is not."""
+    begun = state.flagged_at or state.open_since
+    alike = (hold for hold in holds if hold.leg is leg and hold.failure_class is class_of(state.category, state.stage))
+    return begun is not None and any(begun >= hold.since for hold in alike)
+
+
+def _is_ours(state: LegState, leg: Leg, holds: Iterable[Hold]) -> bool:
+    return is_held(state, leg, [hold for hold in holds if hold.ours])
+
+
+def flagged(
+    legs: Mapping[Leg, LegState],
+    at: datetime,
+    *,
+    one_login: bool,
+    holds: Sequence[Hold] = (),
+    numbers: Thresholds = DEFAULT,
+    by_word: bool = False,
+) -> dict[Leg, LegState]:
+    """Return the legs, those marked whose refusal is certain by now (H4, H6) and held by no incident.
+
+    `by_word`: a person says that open refusals are meant.
+    """
+
+    def is_certain(leg: Leg, state: LegState) -> bool:
+        if state.flagged_at is not None or is_held(state, leg, holds):
+            return False
+        by_a_person = by_word and state.is_refused
+        return by_a_person or _is_certain(state, _with_same_secret(leg, legs, one_login=one_login), numbers)
+
+    return {leg: replace(state, flagged_at=at) if is_certain(leg, state) else state for leg, state in legs.items()}
+
+
+def _with_same_secret(leg: Leg, legs: Mapping[Leg, LegState], *, one_login: bool) -> list[LegState]:
+    if not one_login or leg not in MAIL_LEGS:
+        return [legs[leg]]
+    return [legs[other] for other in MAIL_LEGS if other in legs]
+
+
+def _is_certain(state: LegState, same: Sequence[LegState], numbers: Thresholds) -> bool:
+    if not state.is_refused:
+        return state.is_unsure_at_login and not state.cross_checked and _unsure_long_enough(state, numbers)
+    if state.refused == 0:  # refused while an incident explained it: it has to be refused again
+        return False
+    if all(one.last_ok is None for one in same):  # a secret that never worked
+        return True
+    if is_named(state) and state.stage in _WITH_A_MESSAGE:
+        return True
+    if is_named(state):
+        return state.refused >= numbers.named_logins and _refused_for([state]) >= numbers.named_lasts
+    refused = [one for one in same if one.is_refused and one.category not in ABOUT_ONE_LEG]
+    return sum(one.refused for one in refused) >= numbers.bare_logins and _refused_for(refused) >= numbers.bare_lasts
+
+
+def is_named(state: LegState) -> bool:
+    """Return whether the refusal names its cause, so that one more attempt is enough (H4)."""
+    return state.category is not Category.AUTH_FAILED or "5.7.139" in state.rule
+
+
+def _refused_for(legs: Iterable[LegState]) -> timedelta:
+    times = [(one.refused_since, one.refused_last) for one in legs]
+    begun = [since for since, _last in times if since is not None]
+    last = [until for _since, until in times if until is not None]
+    return max(last) - min(begun) if begun and last else timedelta(0)
+
+
+def leg_status(
+    state: LegState, numbers: Thresholds = DEFAULT, *, leg: Leg = Leg.SMTP, holds: Iterable[Hold] = ()
+) -> Status:
+    """Return the status that this leg alone would give."""
+    well = Status.CONNECTED if state.last_ok else Status.UNVERIFIED
     if state.course is None:
-        return Status.CONNECTED if state.last_ok else Status.UNVERIFIED
-    if state.course is Course.REFUSAL or _unsure_long_enough(state):
+        return well
+    if is_held(state, leg, holds):
+        untouched = not state.last_ok or _is_single_passing(state, numbers) or _is_ours(state, leg, holds)
+        return well if untouched else Status.SUSPECT
+    if state.flagged_at is not None:
         return Status.NEEDS_REAUTH
-    return Status.ERROR if _confirmed(state) else Status.SUSPECT
+    if _is_single_passing(state, numbers):
+        return well
+    return Status.ERROR if _confirmed(state, numbers) else Status.SUSPECT
+
+
+def _is_single_passing(state: LegState, numbers: Thresholds) -> bool:
+    """H5: one failure that may pass changes nothing but the next attempt."""
+    return state.course is Course.PASSING and state.failures < numbers.suspect_failures
 
 
 def standing(
-    legs: Mapping[Leg, LegState], now: datetime, *, provider_family: str = "", policy: Policy | None = None
+    legs: Mapping[Leg, LegState],
+    now: datetime,
+    *,
+    provider_family: str = "",
+    holds: Sequence[Hold] = (),
+    numbers: Thresholds = DEFAULT,
 ) -> Standing:
-    """The status of the worst wanted leg, and why. `legs` holds the wanted ones."""
-    worst = _worst(legs)
+    """Return the status of the worst wanted leg, and why. `legs` holds the wanted ones."""
+    statuses = {leg: leg_status(state, numbers, leg=leg, holds=holds) for leg, state in legs.items()}
+    worst = max(legs, key=lambda leg: _ORDER.index(statuses[leg]), default=None)
     if worst is None:
         return Standing(Status.UNVERIFIED)
-    state, status = legs[worst], leg_status(legs[worst])
+    state, status = legs[worst], statuses[worst]
+    is_well = status in (Status.CONNECTED, Status.UNVERIFIED) and not is_held(state, worst, holds)
     return Standing(
         status=status,
-        pause_reason=_pause_reason(status, state, now, provider_family, policy or Policy()),
-        cause=_cause(worst, state),
-        auth_failure_open=any(leg.course is Course.REFUSAL for leg in legs.values()),
+        pause_reason=_pause_reason(status, state, now, provider_family, numbers),
+        cause=Cause() if is_well else _cause(worst, state),
+        auth_failure_open=any(leg.is_refused for leg in legs.values()),
         settings_fault=status is Status.ERROR and state.course is Course.SETTINGS,
     )
 
 
-def next_check(
-    legs: Mapping[Leg, LegState], now: datetime, *, mailbox_id: int, tenant_probe: bool = False, stumbled: bool = False
-) -> datetime | None:
-    """When the mailbox is due again (H5, H6, H10), or None: only when asked or when its credential changes.
-
-    A check logs in on every leg, so the most careful leg decides: a refused password keeps the others waiting too.
-    `stumbled`: the evidence held a failure that moves no status; it must not make the mailbox due at once.
-    """
-    broken = [state for state in legs.values() if state.course is not None]
-    if not broken:
-        whole = all(state.last_ok for state in legs.values())
-        due = _next_while_whole(legs, now, mailbox_id) if whole else now + BROKEN_EVERY
-        return max(due, now + CONNECTED_EVERY) if stumbled and whole else due
-    dues = [_next_of_leg(state, now, tenant_probe=tenant_probe) for state in broken]
-    known = [due for due in dues if due is not None]
-    if len(known) < len(dues):
-        return None
-    careful = any(state.course in (Course.REFUSAL, Course.UNSURE) for state in broken)
-    return max(now, max(known) if careful else min(known))
-
-
-def _next_of_leg(state: LegState, now: datetime, *, tenant_probe: bool) -> datetime | None:
-    if leg_status(state) is Status.NEEDS_REAUTH:
-        return _next_when_refused(state, now, tenant_probe=tenant_probe)
-    if state.course is Course.UNSURE:
-        return _after_offsets(UNSURE_LOGINS, state.unsure_since, state.last_failure, state.unsure)
-    return _next_while_broken(state, now)
-
-
-def _unsure_long_enough(state: LegState) -> bool:
+def _unsure_long_enough(state: LegState, numbers: Thresholds) -> bool:
     """H6: logins at 0, 15, 60 and 120 minutes, and still nobody can read the refusal."""
-    if state.course is not Course.UNSURE or state.stage not in _AT_LOGIN:
-        return False
-    return state.unsure >= len(UNSURE_LOGINS) and _lasted(state.unsure_since, state.last_failure) >= UNSURE_LOGINS[-1]
+    logins = numbers.unsure_logins
+    return state.unsure >= len(logins) and _lasted(state.unsure_since, state.last_failure) >= logins[-1]
 
 
-def _confirmed(state: LegState) -> bool:
+def _confirmed(state: LegState, numbers: Thresholds) -> bool:
     """H5 and H16: lasted ten minutes, over three checks, or two for a settings fault."""
-    if state.course is Course.UNSURE and state.stage in _AT_LOGIN:
+    if state.is_refused:
         return False
-    checks = SETTINGS_CHECKS if state.course is Course.SETTINGS else CONFIRM_CHECKS
-    return state.failures >= checks and _lasted(state.open_since, state.last_failure) >= CONFIRM_AFTER
+    if state.is_unsure_at_login:  # X3: the other leg accepts the secret; this one is down, and nobody's password wrong
+        return state.cross_checked and _unsure_long_enough(state, numbers)
+    checks = numbers.settings_checks if state.course is Course.SETTINGS else numbers.confirm_checks
+    return state.failures >= checks and _lasted(state.open_since, state.last_failure) >= numbers.confirm_lasts
 
 
 def _lasted(since: datetime | None, until: datetime | None) -> timedelta:
     return until - since if since and until else timedelta(0)
-
-
-def _worst(legs: Mapping[Leg, LegState]) -> Leg | None:
-    return max(legs, key=lambda leg: _ORDER.index(leg_status(legs[leg])), default=None)
 
 
 def _cause(leg: Leg, state: LegState) -> Cause:
@@ -217,15 +308,13 @@ def _cause(leg: Leg, state: LegState) -> Cause:
     return Cause(state.category.value, state.actor, leg.value, state.stage, state.rule, state.text)
 
 
-def _pause_reason(status: Status, state: LegState, now: datetime, family: str, policy: Policy) -> PauseReason:
+def _pause_reason(status: Status, state: LegState, now: datetime, family: str, numbers: Thresholds) -> PauseReason:
     if status is Status.NEEDS_REAUTH:
         return _refusal_reason(state, family)
-    may_ask = status is Status.ERROR and state.course is Course.PASSING and state.category not in _NO_DISCONNECT
-    return PauseReason.MAILBOX_DISCONNECTED if may_ask and _long_enough(state, now, policy) else PauseReason.NONE
-
-
-def _long_enough(state: LegState, now: datetime, policy: Policy) -> bool:
-    return _lasted(state.open_since, now) >= policy.disconnected_after
+    may_pass = state.course is Course.PASSING or state.cross_checked
+    may_ask = status is Status.ERROR and may_pass and state.category not in _NO_DISCONNECT
+    is_long = _lasted(state.open_since, now) >= numbers.disconnected_after
+    return PauseReason.MAILBOX_DISCONNECTED if may_ask and is_long else PauseReason.NONE
 
 
 def _refusal_reason(state: LegState, family: str) -> PauseReason:
@@ -235,41 +324,3 @@ def _refusal_reason(state: LegState, family: str) -> PauseReason:
     if family == "hostinger" and state.category is Category.AUTH_FAILED:
         return PauseReason.HOSTINGER_REAUTH_REQUIRED
     return _PAUSE.get(state.category, PauseReason.AUTH_FAILURE)
-
-
-def _next_while_whole(legs: Mapping[Leg, LegState], now: datetime, mailbox_id: int) -> datetime:
-    """An hour after the leg that was seen longest ago: sends and reads count for their own leg (H10)."""
-    oldest = min(state.last_ok or now for state in legs.values())
-    return max(now, oldest + _spread(CONNECTED_EVERY, mailbox_id, oldest))
-
-
-def _next_when_refused(state: LegState, now: datetime, *, tenant_probe: bool) -> datetime | None:
-    if tenant_probe and state.category is Category.TENANT_SMTP_DISABLED:
-        eager = _lasted(state.open_since, now) < TENANT_PROBE_EAGER_FOR
-        return now + (TENANT_PROBE_EVERY if eager else TENANT_PROBE_LATER)
-    # A refused password is not tried again by us: repeated refusals lock accounts (H4).
-    return now + CURED_ELSEWHERE_EVERY if state.cured_elsewhere else None
-
-
-def _next_while_broken(state: LegState, now: datetime) -> datetime:
-    lasted = _lasted(state.open_since, now)
-    if lasted >= BROKEN_LONG:
-        return now + BROKEN_LONG_EVERY
-    assert state.open_since is not None
-    upcoming = (state.open_since + offset for offset in CHECK_AGAIN)
-    return next((at for at in upcoming if at > now), now + BROKEN_EVERY)
-
-
-def _after_offsets(
-    offsets: tuple[timedelta, ...], since: datetime | None, last: datetime | None, done: int
-) -> datetime:
-    assert since is not None and last is not None
-    if done < len(offsets):
-        return max(since + offsets[done], last)
-    return last + BROKEN_EVERY
-
-
-def _spread(period: timedelta, mailbox_id: int, now: datetime) -> timedelta:
-    """`period` ±20 %, another for each mailbox and round, the same for the same arguments."""
-    draw = zlib.crc32(f"{mailbox_id}:{now.timestamp():.0f}".encode()) / 0xFFFFFFFF
-    return period * (1 + CONNECTED_SPREAD * (2 * draw - 1))

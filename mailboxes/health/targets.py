@@ -46,6 +46,14 @@ class Subject:
     imap_password: str = field(repr=False)
     grant: Grant | None = None
     imap_also: Endpoint | None = None  # not part of this work, but where the same password can be tried
+    provider: str = ""
+    one_refusal_is_enough: bool = False  # IMAP refused already: it is asked again only where SMTP accepts
+
+    @property
+    def one_login(self) -> bool:
+        """Return whether both mail legs log in with the same secret under the same user name."""
+        names = {self.smtp_username or self.address, self.imap_username or self.address}
+        return not self.imap_password and len(names) == 1
 
     @property
     def host(self) -> str:
@@ -60,6 +68,7 @@ class Subject:
             imap=self._leg(self.imap, self.imap_username, access_token, self.imap_password or self.password),
             folder=self.folder,
             message=message if self.smtp else None,
+            one_refusal_is_enough=self.one_refusal_is_enough,
         )
 
     def _leg(self, place: Endpoint | None, username: str, access_token: str, password: str) -> LegTarget | None:
@@ -125,6 +134,7 @@ def _subject(credential: Credential) -> Subject:
         smtp_username=mailbox.smtp_username,
         imap_username=mailbox.imap_username,
         folder=mailbox.imap_folder,
+        provider=mailbox.provider,
         password=credential.password or "",
         imap_password=credential.imap_password or "",
         grant=_grant(credential),

@@ -22,7 +22,7 @@ from mailboxes.wire.conversation import attempt, conversation
 from mailboxes.wire.imap_reply import ImapParser
 from mailboxes.wire.letters import refuse_letter
 from mailboxes.wire.recorder import Recorder
-from mailboxes.wire.values import Leg, LegTarget, Report, SecretKind, Target
+from mailboxes.wire.values import Leg, LegTarget, Report, SecretKind, Stage, Target
 
 try:
     import uvloop
@@ -57,6 +57,8 @@ async def check(target: Target, connector: Connector) -> tuple[Report, ...]:
     if target.message is None:
         by_token = all(wanted.login.kind is SecretKind.ACCESS_TOKEN for _leg, wanted in legs)
         runs = [partial(_check_leg, leg, wanted, target, connector, began, deadline) for leg, wanted in legs]
+        if target.one_refusal_is_enough and len(runs) > 1:
+            return await _until_refused(runs)
         return await _one_after_the_other(runs, head_start_s=0 if by_token else HEAD_START_S)
     reports: list[Report] = []
     for leg, wanted in legs:
@@ -65,6 +67,17 @@ async def check(target: Target, connector: Connector) -> tuple[Report, ...]:
         # A first leg that hangs leaves the second a time of its own.
         until = deadline if leg is legs[-1][0] else began + connector.limits.total_s * FIRST_LEG_SHARE
         reports.append(await _check_leg(leg, wanted, target, connector, began, until))
+    return tuple(reports)
+
+
+async def _until_refused(runs: Sequence[Callable[[], Coroutine[Any, Any, Report]]]) -> tuple[Report, ...]:
+    """Their reports, up to the first login that is refused."""
+    reports: list[Report] = []
+    for run in runs:
+        reports.append(await run())
+        failed = reports[-1].failed
+        if failed is not None and failed.stage is Stage.AUTH:
+            break
     return tuple(reports)
 
 

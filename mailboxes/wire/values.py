@@ -160,13 +160,17 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One mailbox to be checked. A leg that is not wanted is None."""
+    """One mailbox to be checked. A leg that is not wanted is None.
+
+    `one_refusal_is_enough`: where SMTP refuses the login, IMAP is not asked.
+    """
 
     smtp: LegTarget | None
     imap: LegTarget | None
     folder: str = "INBOX"
     message: Letter | None = None
     list_folders: bool = False
+    one_refusal_is_enough: bool = False
 
 
 class WireFault(Exception):
