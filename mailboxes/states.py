@@ -55,6 +55,7 @@ class Source(StrEnum):
     TOKEN_REFRESH = "token_refresh"
     EXTERNAL_SYNC = "external_sync"
     NEW_CREDENTIAL = "new_credential"
+    INCIDENT = "incident"  # no evidence of its own: an incident began or ended
 
 
 RECONNECT_REASONS = tuple(reason for reason in PauseReason if reason)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from django.conf import settings
 from django.utils import timezone
 
-from mailboxes import account_mail
-from mailboxes.health import asked, due, retention
+from mailboxes import account_mail, clock
+from mailboxes.health import alarms, asked, due, retention, tenants
+from mailboxes.health.incidents import effects
 from mailboxes.health.outgoing import from_settings
 from mailboxes.inbox import rounds
 from mailboxes.models import Heartbeat
@@ -52,7 +53,12 @@ def check_due() -> int:
 
 def beat() -> None:
     """Sign of life of the cluster that runs this: its supervisor restarts it when the sign grows old."""
-    Heartbeat.objects.update_or_create(name=settings.Q_CLUSTER["name"], defaults={"at": timezone.now()})
+    clock.now.sync()
+    now = clock.now()
+    Heartbeat.objects.update_or_create(name=settings.Q_CLUSTER["name"], defaults={"at": now})
+    alarms.tell_of_clock(settings.Q_CLUSTER["name"], clock.now.offset(), now)
+    tenants.revive(now)
+    effects.look(now)
 
 
 def prune() -> None:

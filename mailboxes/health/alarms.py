@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
+from mailboxes.clock import ALLOWED_OFFSET
 from mailboxes.health.decide import Filed
 from mailboxes.models import StaffAlarm
 
 OAUTH_CLIENT = "oauth_client_misconfigured"
+OURS = "our_own_fault"
+LONG_INCIDENT = "incident_over_a_day"
+CLOCK = "clock_off"
+FLAG_CAP = "flag_cap"
 UNREADABLE = "credential_unreadable"
 
 
@@ -39,3 +44,19 @@ def open_alarm(kind: str, key: str, text: str, times: int, now: datetime) -> Non
             StaffAlarm.objects.create(kind=kind, key=key, text=text, opened_at=now, last_seen_at=now, times_seen=times)
     except IntegrityError:  # another worker opened it between the two statements
         seen_again()
+
+
+def close_alarm(kind: str, key: str, now: datetime) -> None:
+    """Close the alarm, where it is open: its cause is over."""
+    StaffAlarm.objects.filter(kind=kind, key=key, closed_at__isnull=True).update(closed_at=now)
+
+
+def tell_of_clock(worker: str, offset: timedelta, now: datetime) -> None:
+    """H17: a worker whose clock is off by more than five seconds says so; the alarm ends when it is right again."""
+    if abs(offset) <= ALLOWED_OFFSET:
+        close_alarm(CLOCK, worker, now)
+        return
+    text = (
+        f"The clock of worker {worker} is {offset.total_seconds():+.0f} s off the database's. Start its time service."
+    )
+    open_alarm(CLOCK, worker, text, 1, now)

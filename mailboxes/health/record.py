@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from django.conf import settings
 from django.db import transaction
 
 from mailboxes.diagnosis.values import Diagnosis, Reply
-from mailboxes.health import alarms, rollups, tenants
-from mailboxes.health.decide import Decision, Filed, decide
+from mailboxes.health import host_budget, rollups
+from mailboxes.health.decide import Decision
 from mailboxes.health.evidence import Evidence
-from mailboxes.health.legs import pack
-from mailboxes.health.policy import Policy, next_check
+from mailboxes.health.incidents import effects, store
 from mailboxes.health.rules import diagnose as diagnose_by_rules
+from mailboxes.health.saving import save
 from mailboxes.health.snapshots import load
-from mailboxes.health.transition import Move, apply_moves
-from mailboxes.models import CheckState, Failure, Mailbox
-from mailboxes.models.sets import update_rows
 from mailboxes.states import PauseReason, Status
-from mailboxes.wire.values import Leg
 
+logger = logging.getLogger(__name__)
 TRIES = 3
 
 
@@ -56,6 +52,8 @@ def record(
             done, missed = _record_once(waiting, now, diagnose)
             outcomes += done
             waiting = {key: waiting[key] for key in missed}
+    if waiting:
+        logger.error("evidence of %s mailboxes is dropped: others moved them three times meanwhile", len(waiting))
     return outcomes
 
 
@@ -63,77 +61,15 @@ def record(
 def _record_once(
     waiting: Mapping[int, Sequence[Evidence]], now: datetime, diagnose: Callable[[Reply], Diagnosis]
 ) -> tuple[list[Outcome], set[int]]:
-    policy = Policy(disconnected_after=timedelta(hours=settings.DISCONNECTED_AFTER_HOURS))
     snapshots = load(waiting)
-    decisions = [decide(found, waiting[key], diagnose, now, policy) for key, found in snapshots.items()]
-    moves = [_move(decision) for decision in decisions if decision.moves]
-    missed = apply_moves(moves, now)
-    settled = [decision for decision in decisions if decision.snapshot.id not in missed]
-    _write(settled, now)
-    rollups.add(item for decision in settled for item in waiting[decision.snapshot.id])
-    return [_outcome(decision) for decision in settled], missed
-
-
-def _write(decisions: Sequence[Decision], now: datetime) -> None:
-    """Everything but the status: memory and due times, failures, rests, our own alarms."""
-    probes = tenants.probes(decisions)
-    update_rows(CheckState, [_check_state(decision, now, probes) for decision in decisions])
-    Failure.objects.bulk_create([_failure(filed) for decision in decisions for filed in decision.filed])
-    update_rows(Mailbox, [_rest(decision) for decision in decisions if decision.resting_until])
-    alarms.raise_for([(one.snapshot.oauth_client, filed) for one in decisions for filed in one.ours], now)
-    tenants.wake_the_others(decisions, now)
-
-
-def _move(decision: Decision) -> Move:
-    before = decision.snapshot
-    assert decision.last is not None
-    return Move(
-        mailbox_id=before.id,
-        state_version=before.state_version,
-        status_since=before.status_since,
-        before=before.standing,
-        after=decision.standing,
-        source=decision.last.source,
-        credential_version=decision.last.credential_version,
-    )
-
-
-def _check_state(decision: Decision, now: datetime, probes: frozenset[int]) -> dict[str, Any]:
-    found = decision.snapshot
-    due = found.next_check_at
-    if decision.last is not None:
-        probe, stumbled = found.id in probes, bool(decision.filed)
-        due = next_check(decision.legs, now, mailbox_id=found.id, tenant_probe=probe, stumbled=stumbled)
-    row: dict[str, Any] = {"pk": found.id, "next_check_at": due, "last_check_at": now, "use": decision.use}
-    return row | {leg.value: pack(decision.legs[leg]) if leg in decision.legs else {} for leg in Leg}
-
-
-def _rest(decision: Decision) -> dict[str, Any]:
-    return {
-        "pk": decision.snapshot.id,
-        "resting_until": decision.resting_until,
-        "resting_reason": decision.resting_reason,
-    }
-
-
-def _failure(filed: Filed) -> Failure:
-    item, step, found = filed.evidence, filed.evidence.failure, filed.diagnosis
-    assert step is not None
-    return Failure(
-        mailbox_id=item.mailbox_id,
-        at=item.observed_at,
-        begun_at=item.begun_at,
-        leg=item.leg.value,
-        stage=step.stage.value,
-        code=step.code[:64],
-        text=step.text,
-        category=found.category.value,
-        rule=found.rule,
-        actor=found.actor.value,
-        source=item.source.value,
-        credential_version=item.credential_version,
-        ignored=filed.ignored,
-    )
+    board = store.open_board(now)
+    decisions, changed = board.decide([(found, waiting[key]) for key, found in snapshots.items()], diagnose, now)
+    missed = save(decisions, now)
+    host_budget.settle(decisions, now)
+    rollups.add(item for key in snapshots.keys() - missed for item in waiting[key])
+    store.keep(changed, now)
+    effects.follow(changed, board, now)
+    return [_outcome(decision) for decision in decisions if decision.snapshot.id not in missed], missed
 
 
 def _outcome(decision: Decision) -> Outcome:

@@ -12,11 +12,15 @@ from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
 from django_q.models import Task
 
+from mailboxes.health.incidents.store import BASELINE_KEPT, COUNTS_KEPT, SAMPLES_KEPT
 from mailboxes.models import (
     AskedCheck,
     CheckDay,
     Failure,
+    Incident,
     InMessage,
+    LoginCount,
+    LoginSample,
     MailDomain,
     OutMessage,
     RateLimit,
@@ -73,6 +77,10 @@ def _past(now: datetime) -> Mapping[str, QuerySet[Any]]:
         "warm-up mail sent": warm_out.order_by("created_at"),
         "mail received": InMessage.objects.filter(stored_at__lt=mail).order_by("stored_at"),
         "mail sent": OutMessage.objects.filter(created_at__lt=mail, state__in=ENDED).order_by("created_at"),
+        "failed logins of late": LoginSample.objects.filter(at__lt=now - SAMPLES_KEPT).order_by("at"),
+        "counts of logins": LoginCount.objects.filter(slot__lt=now - COUNTS_KEPT, worse=0).order_by("slot"),
+        "counts of broken mailboxes": LoginCount.objects.filter(slot__lt=now - BASELINE_KEPT).order_by("slot"),
+        "incidents": Incident.objects.filter(changed_at__lt=changes, phase="closed").order_by("changed_at"),
         "queue rows": Task.objects.filter(stopped__lt=now - KEEP_TASKS).order_by("stopped"),
     }
 

@@ -6,6 +6,7 @@ from mailboxes.models.credential import Candidate, Credential, OAuthClient
 from mailboxes.models.domain import MailDomain
 from mailboxes.models.history import AuditEntry, Failure, Heartbeat, ReconnectRequest, StaffAlarm, StatusChange
 from mailboxes.models.inbox import FolderCursor, InboxState, InMessage
+from mailboxes.models.incident import HostBudget, Incident, LoginCount, LoginSample
 from mailboxes.models.mailbox import STATUS_LABELS, Mailbox
 from mailboxes.models.outbox import OutMessage, Pace
 from mailboxes.models.rate import RateLimit
@@ -26,9 +27,13 @@ __all__ = [
     "Failure",
     "FolderCursor",
     "Heartbeat",
+    "HostBudget",
     "InMessage",
     "InboxState",
+    "Incident",
     "Invitation",
+    "LoginCount",
+    "LoginSample",
     "MailDomain",
     "Mailbox",
     "Membership",

@@ -56,9 +56,10 @@ class MailboxQuerySet(models.QuerySet["Mailbox"]):
         read: else somebody who has answered meanwhile would be written to again."""
         return self.working().filter(_rested(now), _caught_up(now), wants_smtp=True)
 
-    def can_read(self) -> MailboxQuerySet:
-        """May be read now: working, IMAP wanted."""
-        return self.working().filter(wants_imap=True)
+    def can_read(self, now: datetime | None = None) -> MailboxQuerySet:
+        """May be read now: working, IMAP wanted, and the provider wants no pause of logins."""
+        at = now or timezone.now()
+        return self.working().filter(Q(throttled_until__isnull=True) | Q(throttled_until__lte=at), wants_imap=True)
 
     def can_warm(self, now: datetime | None = None) -> MailboxQuerySet:
         """May take part in warm-up now: sends and reads, not resting."""
@@ -80,7 +81,8 @@ class MailboxQuerySet(models.QuerySet["Mailbox"]):
 def _rested(now: datetime | None) -> Q:
     at = now or timezone.now()
     by_limit = Q(resting_until__isnull=True) | Q(resting_until__lte=at)
-    return by_limit & (Q(risk_until__isnull=True) | Q(risk_until__lte=at))
+    by_logins = Q(throttled_until__isnull=True) | Q(throttled_until__lte=at)
+    return by_limit & by_logins & (Q(risk_until__isnull=True) | Q(risk_until__lte=at))
 
 
 def _caught_up(now: datetime | None) -> Q:
@@ -132,6 +134,9 @@ class Mailbox(models.Model):
     cause_text = models.CharField("server's words", max_length=500, blank=True, default="")
     resting_until = models.DateTimeField(null=True, blank=True, help_text="A sending limit's window has passed then.")
     resting_reason = models.CharField(max_length=500, blank=True, default="")
+    throttled_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="The provider wants no login before then (D1, rate_limited)."
+    )
     risk_until = models.DateTimeField(null=True, blank=True, help_text="Too much of its mail bounced: it rests (K6).")
     risk_reason = models.CharField(max_length=200, blank=True, default="")
 
@@ -177,6 +182,9 @@ class Mailbox(models.Model):
                 fields=("workspace", "address"), condition=Q(needs_reconnect=True), name="mailbox_needs_reconnect"
             ),
             models.Index(fields=("status", "workspace"), name="mailbox_by_status"),
+            models.Index(fields=("provider", "status"), name="mailbox_by_provider"),
+            models.Index(fields=("smtp_host",), condition=Q(provider=""), name="mailbox_by_smtp_host"),
+            models.Index(fields=("imap_host",), condition=Q(provider=""), name="mailbox_by_imap_host"),
             models.Index(fields=("resting_until",), condition=Q(resting_until__isnull=False), name="mailbox_resting"),
             models.Index(fields=("risk_until",), condition=Q(risk_until__isnull=False), name="mailbox_risk"),
             models.Index(

@@ -41,6 +41,33 @@ def update_rows(
         return {found for (found,) in cursor.fetchall()}
 
 
+def add_counts(
+    model: type[models.Model], rows: Sequence[Mapping[str, Any]], *, key: Sequence[str], counters: Sequence[str]
+) -> None:
+    """Add these numbers to the rows with this key, which a unique constraint holds, making those that are not there.
+
+    Rows are written in the order of their keys, so that two writers never wait for each other in a circle.
+    """
+    if not rows:
+        return
+    names = [*key, *counters]
+    ordered = sorted(rows, key=lambda row: [str(row[name]) for name in key])
+    columns = ", ".join(_column(model, name) for name in names)
+    picked = ", ".join(f"v.{_quote(name)}" for name in names)
+    table = _quote(model._meta.db_table)
+    summed = ", ".join(
+        f"{_column(model, name)} = {table}.{_column(model, name)} + excluded.{_column(model, name)}"
+        for name in counters
+    )
+    target = ", ".join(_column(model, name) for name in key)
+    sql = (
+        f"INSERT INTO {table} ({columns}) SELECT {picked} FROM {_source(model, names)} WHERE true "
+        f"ON CONFLICT ({target}) DO UPDATE SET {summed}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [json.dumps([_plain(row) for row in ordered])])
+
+
 def _source(model: type[models.Model], names: Sequence[str]) -> str:
     """The rows of the JSON parameter as a table `v` with these columns."""
     if connection.vendor == "postgresql":

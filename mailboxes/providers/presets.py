@@ -51,6 +51,11 @@ def family(provider: str) -> str:
     return _FAMILIES.get(provider, provider)
 
 
+def presets_of(brand: str) -> list[str]:
+    """Return the preset ids of a brand, as `family` names it."""
+    return sorted({preset for preset, one in _FAMILIES.items() if one == brand} | {brand})
+
+
 def by_id(provider: str) -> Preset | None:
     """The preset with this id."""
     return _presets().get(provider)

@@ -1,0 +1,109 @@
+"""What an incident or a fault of our own means for a mailbox, in a sentence for its owner and support (H9, UX-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailboxes.diagnosis.categories import Category
+from mailboxes.health import alarms
+from mailboxes.health.failure_class import class_of
+from mailboxes.health.incidents import store
+from mailboxes.health.incidents.values import EGRESS, RESOLVER
+from mailboxes.models import Credential, Mailbox, StaffAlarm
+from mailboxes.models import Incident as IncidentRow
+from mailboxes.providers.presets import by_id, family
+from mailboxes.states import Status
+
+_SHOWN_AS_HELD = frozenset({Status.SUSPECT.value, Status.UNVERIFIED.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why nobody has to do anything about this mailbox. `incident_id` or `alarm_id` says where staff read more."""
+
+    sentence: str
+    steps: tuple[str, ...]
+    since: datetime
+    incident_id: int | None = None
+    alarm_id: int | None = None
+
+
+def explain(mailboxes: Sequence[Mailbox]) -> dict[int, Explanation]:
+    """Return the explanations by mailbox id; none for a mailbox that stands for itself. At most three queries."""
+    found = _by_incident(mailboxes)
+    return found | _by_our_client([one for one in mailboxes if one.pk not in found])
+
+
+def explain_one(mailbox: Mailbox) -> Explanation | None:
+    """Return the explanation of one mailbox, or None."""
+    return explain([mailbox]).get(mailbox.pk)
+
+
+def _by_incident(mailboxes: Iterable[Mailbox]) -> dict[int, Explanation]:
+    held = [one for one in mailboxes if one.status in _SHOWN_AS_HELD and one.category]
+    if not held:
+        return {}
+    active = store.active()
+    pairs = ((one, next((row for row in active if _covers(row, one)), None)) for one in held)
+    return {one.pk: _of_incident(row, one) for one, row in pairs if row is not None}
+
+
+def _covers(row: IncidentRow, mailbox: Mailbox) -> bool:
+    failure_class = class_of(Category(mailbox.category), mailbox.cause_stage)
+    if failure_class is None or failure_class.value != row.failure_class:
+        return False
+    if row.scope in (EGRESS, RESOLVER):
+        return True
+    kind, _, name = row.scope.partition(":")
+    if kind == "provider":
+        return family(mailbox.provider) == name
+    if kind == "host":
+        return not mailbox.provider and name in (mailbox.smtp_host.lower(), mailbox.imap_host.lower())
+    return mailbox.cause_leg == row.leg == "oauth"
+
+
+def _of_incident(row: IncidentRow, mailbox: Mailbox) -> Explanation:
+    if row.ours:
+        sentence = "We have a problem with our own connection. There is nothing for you to do."
+        return Explanation(sentence, (_WE_ARE_AT_IT,), row.started_at, incident_id=row.pk)
+    sentence = f"{_name(mailbox)} has a problem at the moment. There is nothing for you to do."
+    steps = (
+        "We go on trying by ourselves. Nothing is sent meanwhile, and nothing is lost.",
+        "Did you change the password today? Then update the credentials.",
+    )
+    return Explanation(sentence, steps, row.started_at, incident_id=row.pk)
+
+
+_WE_ARE_AT_IT = "We are working on it. Your mailboxes go on by themselves afterwards, and nothing is lost."
+
+
+def _name(mailbox: Mailbox) -> str:
+    preset = by_id(mailbox.provider)
+    if preset is None:
+        return f"The mail server {mailbox.smtp_host or mailbox.imap_host}"
+    return preset.name.partition(" (")[0].partition(" / ")[0]
+
+
+def _by_our_client(mailboxes: Sequence[Mailbox]) -> dict[int, Explanation]:
+    """An expired secret of our own OAuth client: no mailbox is flagged, and each of its new ones waits for us."""
+    waiting = [one for one in mailboxes if one.status == Status.UNVERIFIED]
+    if not waiting:
+        return {}
+    open_alarms = StaffAlarm.objects.filter(kind=alarms.OAUTH_CLIENT, closed_at__isnull=True)
+    by_client = {alarm.key: alarm for alarm in open_alarms}
+    if not by_client:
+        return {}
+    rows = Credential.objects.filter(mailbox__in=waiting, oauth_client__name__in=by_client)
+    clients = dict(rows.values_list("mailbox_id", "oauth_client__name"))
+    return {
+        one.pk: Explanation(
+            f"We have a problem with our connection to {_name(one)}. There is nothing for you to do.",
+            (_WE_ARE_AT_IT,),
+            by_client[clients[one.pk]].opened_at,
+            alarm_id=by_client[clients[one.pk]].pk,
+        )
+        for one in waiting
+        if one.pk in clients
+    }

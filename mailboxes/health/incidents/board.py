@@ -1,0 +1,99 @@
+"""One batch of observations, decided with the incidents that they are part of (SPEC H9). Pure but for the ledger.
+
+Production keeps ledger and incidents in the database, the simulator in memory; both decide here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from mailboxes.diagnosis.values import Diagnosis, Reply
+from mailboxes.health.decide import Decision, Snapshot, decide
+from mailboxes.health.evidence import Evidence
+from mailboxes.health.failure_class import FailureClass
+from mailboxes.health.incidents.deciding import holds_for, step
+from mailboxes.health.incidents.ledger import keys_of
+from mailboxes.health.incidents.observing import seen_in
+from mailboxes.health.incidents.values import Counts, Incident, Key, Phase, Seen
+from mailboxes.health.thresholds import Thresholds
+
+# Where nobody answers us, no provider is at fault.
+_OURS_EXPLAINS = frozenset({FailureClass.NETWORK, FailureClass.NAME})
+
+
+class Book(Protocol):
+    """Where attempts are counted."""
+
+    def add(self, seen: Iterable[Seen]) -> None:
+        """Count these attempts in."""
+
+    def prepare(self, keys: Iterable[Key], now: datetime) -> None:
+        """Read what `counts` will need for these."""
+
+    def counts(self, key: Key, now: datetime, since: datetime | None = None) -> Counts:
+        """Return what was seen of this key lately, and after `since`."""
+
+
+@dataclass
+class Board:
+    """The incidents as they stand: the last one of each key."""
+
+    numbers: Thresholds
+    book: Book
+    incidents: dict[Key, Incident] = field(default_factory=dict)
+    new_version: bool = False
+
+    @property
+    def active(self) -> list[Incident]:
+        """Return those that hold something."""
+        return [one for one in self.incidents.values() if one.is_active]
+
+    def decide(
+        self,
+        batch: Sequence[tuple[Snapshot, Sequence[Evidence]]],
+        diagnose: Callable[[Reply], Diagnosis],
+        now: datetime,
+    ) -> tuple[list[Decision], list[Incident]]:
+        """Return the decisions, and the incidents that changed. What one of them explains is decided anew."""
+        decisions = self._decide(batch, diagnose, now)
+        seen = [one for decision in decisions for one in seen_in(decision)]
+        self.book.add(seen)
+        changed = self.look_at(keys_of(seen), now)
+        return (self._decide(batch, diagnose, now) if changed else decisions), changed
+
+    def look_at(self, keys: Iterable[Key], now: datetime) -> list[Incident]:
+        """Step these keys, our own first: what is ours is no provider's. Return those that changed."""
+        changed = []
+        ordered = sorted(keys, key=lambda one: (not one.is_ours, one))
+        self.book.prepare(ordered, now)
+        for key in ordered:
+            before = self.incidents.get(key)
+            if before is None and self._is_explained(key):
+                continue
+            # What an incident that is over has seen begins no other.
+            since = before.changed_at if before is not None and before.phase is Phase.CLOSED else None
+            counts = self.book.counts(key, now, since)
+            after = step(before, key, counts, now, self.numbers, new_version=self.new_version)
+            if after is not None and after != before:
+                self.incidents[key] = after
+                changed.append(after)
+        return changed
+
+    def _is_explained(self, key: Key) -> bool:
+        ours = any(one.key.is_ours for one in self.active)
+        return ours and not key.is_ours and key.failure_class in _OURS_EXPLAINS
+
+    def _decide(
+        self,
+        batch: Sequence[tuple[Snapshot, Sequence[Evidence]]],
+        diagnose: Callable[[Reply], Diagnosis],
+        now: datetime,
+    ) -> list[Decision]:
+        active, numbers = self.active, self.numbers
+        return [
+            decide(found, items, diagnose, now, holds=holds_for(active, found.scopes, now, numbers), numbers=numbers)
+            for found, items in batch
+        ]

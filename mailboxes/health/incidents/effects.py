@@ -1,0 +1,135 @@
+"""What follows from an incident: checks pulled forward, mailboxes decided anew, held ones tried again (SPEC H9)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from mailboxes.health import alarms
+from mailboxes.health.decide import reconsider
+from mailboxes.health.failure_class import FailureClass
+from mailboxes.health.incidents import store
+from mailboxes.health.incidents.board import Board
+from mailboxes.health.incidents.deciding import holds_for, released_at
+from mailboxes.health.incidents.values import Incident, Key, Phase, Word
+from mailboxes.health.saving import save
+from mailboxes.health.snapshots import load
+from mailboxes.models import AuditEntry, CheckState, StatusChange
+from mailboxes.models import Incident as IncidentRow
+from mailboxes.models.incident import ACTIVE
+from mailboxes.models.sets import update_rows
+from mailboxes.states import Status
+from mailboxes.wire.values import Leg
+
+CHUNK = 500
+_BROKEN = (Status.ERROR.value, Status.NEEDS_REAUTH.value)
+
+
+def follow(changed: Sequence[Incident], board: Board, now: datetime) -> None:
+    """Do what these changes call for, inside the caller's transaction."""
+    for incident in changed:
+        if incident.recovering_at == now and incident.phase is Phase.OPEN:
+            _try_again(incident.key, board, now)
+        elif incident.phase is Phase.CANDIDATE:
+            _pull_forward(incident.key, board, now)
+        elif incident.phase is Phase.OPEN:
+            _open(incident, board, now)
+        else:
+            _close(incident, board, now)
+
+
+def _pull_forward(key: Key, board: Board, now: datetime) -> None:
+    others = store.mailboxes_of(key).filter(status=Status.CONNECTED, check_state__next_check_at__gt=now)
+    ids = list(others.values_list("id", flat=True)[: board.numbers.candidate_pulls_forward])
+    CheckState.objects.filter(mailbox_id__in=ids).update(next_check_at=now)
+
+
+def _open(incident: Incident, board: Board, now: datetime) -> None:
+    """Those that it explains and that were flagged lately return to suspect."""
+    since = incident.started_at - board.numbers.incident_looks_back
+    rows = StatusChange.objects.filter(at__gte=since, leg=incident.key.leg.value, to_status__in=_BROKEN)
+    ids = set(rows.values_list("mailbox_id", flat=True))
+    _reconsider(store.mailboxes_of(incident.key).filter(id__in=ids).values_list("id", flat=True), board, now)
+    if incident.ours:
+        text = f"Since {incident.started_at:%H:%M} UTC what we send finds no answer: {incident.key.scope}."
+        alarms.open_alarm(alarms.OURS, incident.key.scope, text, 1, now)
+
+
+def _close(incident: Incident, board: Board, now: datetime) -> None:
+    store.forget_worse(incident.key, incident.started_at, now)
+    _try_again(incident.key, board, now)
+    if incident.ours:
+        alarms.close_alarm(alarms.OURS, incident.key.scope, now)
+
+
+def _try_again(key: Key, board: Board, now: datetime) -> None:
+    """The spread-out queue: each held mailbox is due once within minutes."""
+    ids = list(store.held_by(key).values_list("id", flat=True))
+    for at in range(0, len(ids), CHUNK):
+        rows = [
+            {"pk": one, "next_check_at": released_at(_place(one, now), now, board.numbers)} for one in ids[at:][:CHUNK]
+        ]
+        update_rows(CheckState, rows)
+
+
+def _place(mailbox_id: int, now: datetime) -> float:
+    return zlib.crc32(f"{mailbox_id}:{now.timestamp():.0f}".encode()) / 0xFFFFFFFF
+
+
+def _reconsider(ids: Iterable[int], board: Board, now: datetime, *, by_word: bool = False) -> None:
+    wanted = sorted(ids)
+    for at in range(0, len(wanted), CHUNK):
+        found = load(wanted[at : at + CHUNK]).values()
+        active, numbers = board.active, board.numbers
+        save(
+            [
+                reconsider(
+                    one, now, holds=holds_for(active, one.scopes, now, numbers), numbers=numbers, by_word=by_word
+                )
+                for one in found
+            ],
+            now,
+        )
+
+
+@transaction.atomic
+def look(now: datetime) -> int:
+    """Step every active incident: candidates and quiet incidents end by the clock. Returns how many changed."""
+    rows = list(IncidentRow.objects.select_for_update(skip_locked=True).filter(phase__in=ACTIVE))
+    if not rows:
+        return 0
+    board = store.open_board(now)
+    keys = [Key(row.scope, Leg(row.leg), FailureClass(row.failure_class)) for row in rows]
+    changed = board.look_at(keys, now)
+    store.keep(changed, now)
+    follow(changed, board, now)
+    for row in rows:
+        store.describe(row)
+    _tell_of_long_ones(rows, board, now)
+    return len(changed)
+
+
+def _tell_of_long_ones(rows: Sequence[IncidentRow], board: Board, now: datetime) -> None:
+    """Over a day: staff are told, and say whether it is real after all."""
+    for row in rows:
+        is_long = row.opened_at is not None and now - row.opened_at >= board.numbers.incident_long
+        if is_long and row.told_at is None:
+            text = f"{row.mailboxes} mailboxes are held for over a day. Hold on, release them, or say that it is real."
+            alarms.open_alarm(alarms.LONG_INCIDENT, str(row)[:100], text, 1, now)
+            IncidentRow.objects.filter(pk=row.pk).update(told_at=now)
+
+
+@transaction.atomic
+def say(row: IncidentRow, word: Word, *, acting_user_id: int | None, now: datetime) -> None:
+    """Take a person's word of an incident: hold it, release its mailboxes, or flag them now (H9)."""
+    IncidentRow.objects.filter(pk=row.pk).update(word=word.value, word_at=now, word_by_id=acting_user_id)
+    AuditEntry.objects.create(actor_id=acting_user_id, action=f"incident: {word.value}", detail=str(row)[:200], at=now)
+    board = store.open_board(now)
+    key = Key(row.scope, Leg(row.leg), FailureClass(row.failure_class))
+    if word is Word.REAL:
+        _reconsider(store.held_by(key).values_list("id", flat=True), board, now, by_word=True)
+    if word in (Word.REAL, Word.RELEASE):
+        _try_again(key, board, now)
