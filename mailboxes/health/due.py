@@ -11,10 +11,11 @@ from typing import Generic, TypeVar
 
 from django.db import DataError, transaction
 
-from mailboxes.health import domains
+from mailboxes.health import domains, host_budget
 from mailboxes.health.check import Checked, MessageMaker, Supply, Work, checking, no_message, work_at
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.outgoing import Outgoing
+from mailboxes.health.picking import pick_legs
 from mailboxes.health.record import record
 from mailboxes.health.targets import Subject, load
 from mailboxes.models import CheckState
@@ -53,13 +54,20 @@ def check_due(limit: int, outgoing: Outgoing, take_for_s: float = 0) -> int:
         ids = [] if used_up else retry_through_restart(lambda: claim_due(limit, outgoing.clock()))
         used_up = len(ids) < limit
         claimed += len(ids)
-        return retry_through_restart(lambda: load(ids, outgoing.clock())) if ids else []
+        if not ids:
+            return []
+        return retry_through_restart(lambda: _admitted(ids, outgoing.clock()))
 
     for _checked in work_and_record(
         supply, _check_of(Source.CHECK), outgoing, checking(outgoing), take_for_s=take_for_s
     ):
         pass  # recorded; nothing of it is kept here
     return claimed
+
+
+def _admitted(ids: Sequence[int], now: datetime) -> list[Subject]:
+    """Those with room at their hosts (X6), with the legs that are due; the others come back with their lease."""
+    return host_budget.admit(pick_legs(load(ids, now), now), now)
 
 
 def check_mailboxes(
