@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install demo test lint lock worker bench pictures clean
+.PHONY: install demo test lint lock worker bench simulate pictures clean
 
 install: $(STAMP)
 
@@ -35,6 +35,10 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra sandbox --extra test pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra browser pyproject.toml -o requirements-browser.txt
+
+# The scenarios against the health rules, in simulated time (docs/decisions/0014).
+simulate: install
+	$(BIN)/python manage.py simulate all --seeds 1-5
 
 worker: install
 	$(BIN)/python manage.py migrate --verbosity 0
