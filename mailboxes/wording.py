@@ -6,9 +6,10 @@ from datetime import datetime
 
 from django.utils.timesince import timesince
 
-from mailboxes.diagnosis.advice import Advice, Place, advise
+from mailboxes.diagnosis.advice import Action, Advice, Place, advise, status_page
 from mailboxes.diagnosis.categories import Category
 from mailboxes.health import rules
+from mailboxes.health.explaining import explain_one
 from mailboxes.models import Mailbox
 from mailboxes.providers.presets import by_id, family
 from mailboxes.states import Status
@@ -69,7 +70,10 @@ def ago(at: datetime | None, now: datetime) -> str:
 
 
 def advice_for(mailbox: Mailbox, *, oauth: bool) -> Advice | None:
-    """What to tell the customer; None where nothing is wrong."""
+    """What to tell the customer; None where nothing is wrong. What an incident explains asks nobody to act (H9)."""
+    explained = explain_one(mailbox)
+    if explained is not None:
+        return Advice(explained.sentence, Action.WAIT, explained.steps, status_page(family(mailbox.provider)))
     if not mailbox.category:
         return None
     host = mailbox.imap_host if mailbox.cause_leg == Leg.IMAP else mailbox.smtp_host

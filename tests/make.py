@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.outgoing import Outgoing
+from mailboxes.health.record import record
 from mailboxes.models import CheckState, InboxState, Mailbox, Membership, OAuthClient, Workspace
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
 from mailboxes.sandbox.account import Account
@@ -170,3 +171,15 @@ TENANT_OFF = (Stage.AUTH, "535 5.7.139", "535 5.7.139 SmtpClientAuthentication i
 UNREADABLE = (Stage.AUTH, "599", "599 Qx-17 zilch")
 DAILY_LIMIT = (Stage.DATA, "550 5.4.5", "550 5.4.5 Daily user sending limit exceeded.")
 BAD_CLIENT = (Stage.TOKEN, "invalid_client AADSTS7000222", '{"error":"invalid_client"} AADSTS7000222')
+
+# H4: a bare refusal of a secret that has worked is certain at its third login, ten minutes after the first.
+CERTAIN_AFTER = (timedelta(0), timedelta(seconds=75), timedelta(minutes=10, seconds=15))
+
+
+def refuse(
+    mailbox: Mailbox, failure: tuple[Stage, str, str] = REFUSED, leg: Leg = Leg.SMTP, *, at: datetime = START
+) -> datetime:
+    """Record as many refusals as make it certain, the first one at `at`; returns when the last one was."""
+    for after in CERTAIN_AFTER:
+        record([evidence(mailbox, leg, failure, at=at + after)], now=at + after)
+    return at + CERTAIN_AFTER[-1]

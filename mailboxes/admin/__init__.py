@@ -1,5 +1,5 @@
 """Where support staff live. Reads the tables and asks health; sets no status."""
 
-from mailboxes.admin import accounts, history, inbox, mail_panel, mailbox, outbox, queue, workspace
+from mailboxes.admin import accounts, history, inbox, incidents, mail_panel, mailbox, outbox, queue, workspace
 
-__all__ = ["accounts", "history", "inbox", "mail_panel", "mailbox", "outbox", "queue", "workspace"]
+__all__ = ["accounts", "history", "inbox", "incidents", "mail_panel", "mailbox", "outbox", "queue", "workspace"]

@@ -16,6 +16,8 @@ _COLOURS = {
     "Disconnected": "orange",
     "Check settings": "orange",
     "Resting": "amber",
+    "Open": "orange",
+    "Watched": "amber",
     "Resting: bounces": "amber",
     # messages
     "Sent": "green",

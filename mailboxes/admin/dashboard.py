@@ -10,7 +10,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from mailboxes.admin.badges import page_url
+from mailboxes.admin.incidents import describe
 from mailboxes.admin.tiles import tiles
+from mailboxes.health.incidents.store import active as open_incidents
 from mailboxes.models import CheckState, Heartbeat, Mailbox, StaffAlarm
 from mailboxes.states import Status
 from mailboxes.wording import ago, cause_words, status_label
@@ -39,6 +42,9 @@ def context(request: HttpRequest, page: dict[str, Any]) -> dict[str, Any]:
         ],
         "tiles": tiles(request),
         "causes": _causes(listed),
+        "incidents": [
+            (describe(row), page_url(row), ago(row.started_at, now), row.mailboxes) for row in open_incidents()[:5]
+        ],
         "alarms": list(StaffAlarm.objects.filter(closed_at__isnull=True)[:5]),
         "workers": [(beat.name, ago(beat.at, now), now - beat.at < SILENT) for beat in Heartbeat.objects.all()[:8]],
         "overdue": _overdue(now),

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from mailboxes.admin.tiles import unknown_count
-from mailboxes.models import Mailbox, StaffAlarm
+from mailboxes.models import Incident, Mailbox, StaffAlarm
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
@@ -31,6 +31,8 @@ def _support(request: HttpRequest) -> list[dict[str, Any]]:
         _link("Needs reconnect", "link_off", f"{listed}?needs=reconnect", request, "mailboxes.view_mailbox",
               badge=_reconnect_count()),
         _link("Mailboxes", "mail", listed, request, "mailboxes.view_mailbox"),
+        _model("Incidents", "crisis_alert", "mailboxes_incident", "mailboxes.view_incident", request,
+               badge=_incident_count()),
         _link("Alarms", "notifications", reverse("admin:mailboxes_staffalarm_changelist"), request,
               "mailboxes.view_staffalarm", badge=_alarm_count()),
     ]  # fmt: skip
@@ -84,6 +86,10 @@ def _reconnect_count() -> str:
 
 def _alarm_count() -> str:
     return str(StaffAlarm.objects.filter(closed_at__isnull=True).count() or "")
+
+
+def _incident_count() -> str:
+    return str(Incident.objects.filter(phase="open").count() or "")
 
 
 def _unknown_count() -> str:

@@ -25,7 +25,7 @@ _NAMED = (Stage.RCPT, Stage.DATA)
 MOST_ATTEMPTS = 27  # a day of them
 MOST_RIDDLES = 5  # a reply that nobody can read takes the mailbox out of work each time
 # What the mailbox's state holds back from now on; it needs no waiting of its own.
-HELD_BY_HEALTH = frozenset({Course.REFUSAL, Course.SETTINGS, Course.RESTING})
+HELD_BY_HEALTH = frozenset({Course.REFUSAL, Course.SETTINGS, Course.RESTING, Course.THROTTLED})
 # A fault of our own moves no mailbox: it would be claimed again at once.
 OURS_AGAIN_AFTER = timedelta(minutes=5)
 

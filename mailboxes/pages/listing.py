@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
+from mailboxes.health.explaining import Explanation, explain
 from mailboxes.models import Mailbox, Membership, ReconnectRequest, StatusChange, Workspace
 from mailboxes.pages.access import current_workspace, person, private, workspaces_of
 from mailboxes.pages.client import words_of
@@ -50,11 +51,13 @@ def mailboxes(request: HttpRequest) -> HttpResponse:
             "mailbox_id", flat=True
         )
     )
+    explained = explain(list(page))
     context = {
         "workspace": workspace,
         "workspaces": workspaces_of(person(request)),
         "page": page,
-        "rows": [(box, _line(box, box.pk in asked_for, now)) for box in page],
+        "rows": [(box, _line(box, box.pk in asked_for, explained.get(box.pk), now)) for box in page],
+        "incidents": sorted({(one.since, one.sentence) for one in explained.values()}),
         "needs": needs,
         "words": words,
         "banner": _banner(workspace),
@@ -63,8 +66,10 @@ def mailboxes(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/mailboxes.html", context)
 
 
-def _line(mailbox: Mailbox, is_asked_for: bool, now: datetime) -> str:
+def _line(mailbox: Mailbox, is_asked_for: bool, explained: Explanation | None, now: datetime) -> str:
     """What stands below an address."""
+    if explained is not None:
+        return explained.sentence
     state = getattr(mailbox, "check_state", None)
     checked = state.last_check_at if state else None
     parts = [

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 
 from mailboxes.diagnosis.advice import Action, Advice
 from mailboxes.health import asked
+from mailboxes.health.explaining import explain_one
 from mailboxes.limits import Limited, take
 from mailboxes.links import public_link
 from mailboxes.models import AskedCheck, Credential, Mailbox, ReconnectRequest, Trial
@@ -85,6 +86,7 @@ def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, An
     return {
         "mailbox": found,
         "advice": advice,
+        "explained": explain_one(found),
         "sign_in": sign_in_for(found, advice, oauth=oauth) if advice or request_open else None,
         "opens_form": advice is None
         or advice.action in _FORM

@@ -17,7 +17,17 @@ from mailboxes.health import asked
 from mailboxes.health.record import record
 from mailboxes.models import AskedCheck, AuditEntry, CheckState, Credential, Mailbox, StaffAlarm
 from mailboxes.wire.values import Leg
-from tests.make import BAD_CERTIFICATE, IMAP_REFUSED, REFUSED, START, evidence, make_mailbox, make_workspace, secret
+from tests.make import (
+    BAD_CERTIFICATE,
+    IMAP_REFUSED,
+    REFUSED,
+    START,
+    evidence,
+    make_mailbox,
+    make_workspace,
+    refuse,
+    secret,
+)
 from tests.secrets import leaks
 
 pytestmark = pytest.mark.django_db
@@ -304,7 +314,7 @@ def test_h8_a_form_opened_before_the_break_does_not_put_the_status_back(support_
     mailbox = working()
     support_client.get(page(mailbox))
     at = START + timedelta(minutes=1)
-    record([evidence(mailbox, Leg.IMAP, IMAP_REFUSED, at=at)], now=at)
+    refuse(mailbox, IMAP_REFUSED, Leg.IMAP, at=at)
     change(support_client, mailbox, provider="gmail")
     mailbox.refresh_from_db()
     assert (mailbox.provider, mailbox.status) == ("gmail", "needs_reauth")

@@ -21,6 +21,12 @@ from warmup.models import Exchange
 pytestmark = pytest.mark.django_db
 
 
+def certain(mailbox: Mailbox, outgoing: Outgoing, clock: Clock) -> None:
+    """H4: the worker logs in once more, ten minutes after the first refusal."""
+    clock.move(minutes=11)
+    check_mailboxes([mailbox.pk], Source.CHECK, outgoing)
+
+
 def reconnect(mailbox: Mailbox, password: str, outgoing: Outgoing) -> None:
     replace(mailbox, Password(password), acting_user=None, now=outgoing.clock())
     check_mailboxes([mailbox.pk], Source.SAVE_TEST, outgoing)
@@ -43,6 +49,7 @@ def test_k2_k4_r5_a_mailbox_breaks_and_nothing_is_lost_or_sent_twice(sandbox: Sa
 
     old, account.password = account.password, secret()
     rounds(outgoing, clock, 2, minutes=3)
+    certain(broken, outgoing, clock)
     assert Mailbox.objects.get(pk=broken.pk).status == Status.NEEDS_REAUTH
     assert old != account.password
     sent_by_it = account.seen["delivered"], OutMessage.objects.filter(mailbox=broken, sent_at__isnull=False).count()
@@ -82,6 +89,7 @@ def test_k3_a_campaign_whose_only_mailbox_breaks_is_held_and_resumes(sandbox: Sa
     rounds(outgoing, clock, 1, minutes=3)
     account.password = secret()
     rounds(outgoing, clock, 1, minutes=3)
+    certain(mailbox, outgoing, clock)
     campaign.refresh_from_db()
     assert campaign.state == Campaign.State.RUNNING
     assert "Reconnect required" in held([campaign])[campaign.pk].reason

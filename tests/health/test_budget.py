@@ -12,6 +12,7 @@ from mailboxes.health.host_budget import admit
 from mailboxes.health.record import record
 from mailboxes.health.targets import load
 from mailboxes.models import HostBudget, Mailbox
+from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.values import Leg
 from tests.make import (
@@ -114,5 +115,5 @@ def test_x6_a_host_that_bans_after_five_refusals_in_ten_minutes_never_bans_us(sa
     assert Mailbox.objects.needing_reconnect().exists()
 
 
-def logins(made: list[tuple[Mailbox, object]]) -> int:
-    return sum(account.seen["smtp logins"] + account.seen["imap logins"] for _mailbox, account in made)  # type: ignore[attr-defined]  # a sandbox account
+def logins(made: list[tuple[Mailbox, Account]]) -> int:
+    return sum(account.seen["smtp logins"] + account.seen["imap logins"] for _mailbox, account in made)

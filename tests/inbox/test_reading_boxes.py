@@ -51,8 +51,9 @@ def test_i2_reading_pauses_while_the_mailbox_is_broken_and_picks_up_everything(s
     outgoing = make_outgoing(sandbox, clock)
     connect([mailbox], outgoing)
     sandbox.set_fault(account.address, faults()["never-answers"])
-    clock.move(minutes=5)
-    visit([mailbox.pk], outgoing)
+    for _time in range(2):  # H5: the second failure in a row takes it out of work
+        clock.move(minutes=5)
+        visit([mailbox.pk], outgoing)
     assert Mailbox.objects.get(pk=mailbox.pk).status == "suspect"
     write(account, 3)
     account.folders["INBOX"][0].flags.add("\\Seen")  # read on a telephone meanwhile
@@ -183,7 +184,7 @@ def test_h2_a_reading_that_is_refused_is_evidence(sandbox: Sandbox, clock: Clock
     clock.move(minutes=5)
     visit([mailbox.pk], outgoing)
     found = Mailbox.objects.get(pk=mailbox.pk)
-    assert (found.status, found.failures.get().source) == ("needs_reauth", "inbox_read")
+    assert (found.status, found.failures.get().source) == ("suspect", "inbox_read")
 
 
 def test_i4_mailboxes_of_running_campaigns_and_those_in_view_are_read_within_a_minute(

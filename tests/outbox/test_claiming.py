@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from mailboxes.health.decide import SMTP_ALONE_REFUSES
+from mailboxes.health.decide import ONE_SIDED
 from mailboxes.health.record import record
 from mailboxes.models import Failure, InboxState, Mailbox, OutMessage
 from mailboxes.outbox import claim, queue, settling
@@ -80,4 +80,4 @@ def test_x3_only_an_imap_login_of_the_same_check_clears_a_password(mailbox: Mail
     at = begun + timedelta(seconds=2)
     imap = evidence(mailbox, Leg.IMAP, at=at, begun=begun if same else begun - timedelta(seconds=30))
     record([evidence(mailbox, Leg.SMTP, REFUSED, at=at, begun=begun), imap], now=at)
-    assert (Failure.objects.get(leg="smtp").rule == SMTP_ALONE_REFUSES) is same
+    assert (Failure.objects.get(leg="smtp").rule == ONE_SIDED[Leg.SMTP]) is same

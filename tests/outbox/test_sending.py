@@ -108,12 +108,12 @@ def test_k4_a_provider_that_files_copies_is_known_by_the_first_one(desk: Desk) -
     assert InboxState.objects.get(mailbox=desk.mailbox).saves_sent is True
 
 
-def test_k4_a_refused_password_holds_the_message_and_flags_the_mailbox(desk: Desk) -> None:
+def test_k4_a_refused_password_holds_the_message_and_stops_the_mailbox(desk: Desk) -> None:
     row, old = desk.put(), desk.account.password
     desk.account.password = secret()
     desk.send()
     found = OutMessage.objects.get(pk=row.pk)
-    assert (found.state, found.attempts, desk.status()) == ("queued", 0, "needs_reauth")
+    assert (found.state, found.attempts, desk.status()) == ("queued", 0, "suspect")
     assert set(Failure.objects.values_list("source", "leg")) == {("campaign_send", "smtp"), ("campaign_send", "imap")}
     desk.clock.move(hours=50)
     assert desk.send() == 0

@@ -16,7 +16,7 @@ from mailboxes.health.record import record
 from mailboxes.models import InboxState, InMessage, Mailbox, OutMessage, Workspace
 from mailboxes.outbox import queue
 from mailboxes.wire.values import Leg
-from tests.make import IMAP_REFUSED, REFUSED, evidence, make_mailbox, make_workspace
+from tests.make import evidence, make_mailbox, make_workspace, refuse
 from warmup.models import Exchange, Pool, PoolMember
 
 _numbers = itertools.count(1)
@@ -33,7 +33,7 @@ def working(workspace: Workspace | None = None, **values: Any) -> Mailbox:
 def break_down(mailbox: Mailbox) -> Mailbox:
     """Its password is refused."""
     now = timezone.now() + timedelta(seconds=1)
-    record([evidence(mailbox, Leg.SMTP, REFUSED, at=now), evidence(mailbox, Leg.IMAP, IMAP_REFUSED, at=now)], now=now)
+    refuse(mailbox, at=now)
     return Mailbox.objects.get(pk=mailbox.pk)
 
 

@@ -35,6 +35,7 @@ from tests.make import (
     evidence,
     make_mailbox,
     make_workspace,
+    refuse,
     register,
     secret,
 )
@@ -146,12 +147,11 @@ def test_u6_while_you_were_away_says_what_stopped_and_what_resumed() -> None:
     stopped, resumed = make_mailbox(workspace=workspace), make_mailbox(workspace=workspace)
     record(works(stopped, resumed), now=START)
     at = START + timedelta(minutes=1)
-    record([evidence(resumed, Leg.SMTP, REFUSED, at=at), evidence(resumed, Leg.IMAP, IMAP_REFUSED, at=at)], now=at)
+    refuse(resumed, at=at)
     StatusChange.objects.update(at=START - timedelta(days=3))
     client.get("/mailboxes/")
     Membership.objects.update(visited_at=START)
-    at = START + timedelta(hours=1)
-    record([evidence(stopped, Leg.SMTP, REFUSED, at=at), evidence(stopped, Leg.IMAP, IMAP_REFUSED, at=at)], now=at)
+    at = refuse(stopped, at=START + timedelta(hours=1))
     record([evidence(resumed, Leg.SMTP, at=at), evidence(resumed, Leg.IMAP, at=at)], now=at)
     page = text(client.get("/mailboxes/"))
     away = page.partition("While you were away")[2].partition("</section>")[0]
