@@ -6,6 +6,7 @@ Values come from the environment or `.env`; `NAME_FILE` reads a secret from a fi
 from __future__ import annotations
 
 import ipaddress
+import platform
 from datetime import datetime
 from pathlib import Path
 
@@ -182,7 +183,8 @@ TAKE_FOR_S = 20.0
 
 _workers = env.int("WORKERS", default=9)
 Q_CLUSTER = {
-    "name": env.str("POSTMEND_WORKER", default="postmend"),
+    # Machines that share a database must not share a queue's name: the host's is its own.
+    "name": env.str("POSTMEND_WORKER", default=platform.node() or "postmend"),
     "orm": "default",
     "workers": _workers,
     "queue_limit": _workers,

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 5.0
 SILENT_FOR = timedelta(seconds=45)
 GRACE_S = 10.0
+RECORD_SIZE = 20  # characters
 # Long checks must keep neither the sign of life waiting, nor mail, nor a check or a test that a person asked for.
 KEPT_FREE = 5
 BEAT, CHECK_ASKED, CHECK_DUE, TRY_CREDENTIALS, SEND_MAIL, READ_INBOXES, SEND_ACCOUNT_MAIL = (
@@ -56,7 +57,8 @@ class Cluster:
     """The queue's processes, as one group. `command` starts them; tests pass their own.
 
     `record` is a file that keeps the group's id: a supervisor that was killed left its cluster behind, and the next
-    one ends it before it starts its own.
+    one ends it before it starts its own. `database_back_at` is when the database answered again after an outage: a
+    cluster could give no sign of life before.
     """
 
     def __init__(self, command: list[str] | None = None, record: Path | None = None) -> None:
@@ -64,15 +66,28 @@ class Cluster:
         self._record = record
         self._process: subprocess.Popen[bytes] | None = None
         self.started_at: datetime | None = None
+        self.database_back_at: datetime | None = None
 
     def start(self) -> None:
-        """Start the group, after ending one that an earlier supervisor left behind."""
+        """Start the group, after ending one that an earlier supervisor left behind. Raises OSError, with nothing
+        started, where its id could not be kept: a cluster that nobody can find again must not begin."""
         self._end_orphans()
+        self._reserve()
         # In a session of its own, so that the group can be killed without us.
         self._process = subprocess.Popen(self._command, cwd=settings.BASE_DIR, start_new_session=True)
         self.started_at = timezone.now()
+        self._remember()
+
+    def _reserve(self) -> None:
+        """Take the room for the group's id before there is one: the disk may be full afterwards."""
         if self._record is not None:
-            self._record.write_text(str(self.pid))
+            self._record.parent.mkdir(parents=True, exist_ok=True)
+            self._record.write_text(" " * RECORD_SIZE)
+
+    def _remember(self) -> None:
+        if self._record is not None:
+            with self._record.open("r+") as file:  # in place: needs no more room
+                file.write(str(self.pid).ljust(RECORD_SIZE))
 
     def _end_orphans(self) -> None:
         if self._record is None or not self._record.exists():
@@ -119,15 +134,21 @@ def _runs(group: int, command: str) -> bool:
 
 
 def run(cluster: Cluster, *, stopping: Callable[[], bool], wait: Callable[[float], object] = time.sleep) -> None:
-    """Keep the cluster alive and ring it until `stopping()`."""
-    OrmQ.objects.filter(key=settings.Q_CLUSTER["name"]).delete()  # bells of an earlier run; the work is in our tables
-    cluster.start()
+    """Keep the cluster alive and ring it until `stopping()`. The first tick starts it: what keeps it from starting, a
+    database that is down or a full disk, is waited out like any other trouble."""
     try:
         while not stopping():
             _tick_safely(cluster)
             wait(TICK_S)
     finally:
         cluster.stop()
+        _retire()
+
+
+def _retire() -> None:
+    """A worker that was stopped is not missed: `doctor` looks at the living."""
+    with contextlib.suppress(DatabaseError):
+        Heartbeat.objects.filter(name=settings.Q_CLUSTER["name"]).delete()
 
 
 def _tick_safely(cluster: Cluster) -> None:
@@ -135,23 +156,28 @@ def _tick_safely(cluster: Cluster) -> None:
         close_old_connections()
         tick(cluster, timezone.now())
     except DatabaseError:
+        cluster.database_back_at = timezone.now()  # moved on until the database answers
         logger.exception("the tick found no database; it is tried again in %s s", TICK_S)
+    except OSError:
+        logger.exception("the cluster could not be started; it is tried again in %s s", TICK_S)
 
 
 def tick(cluster: Cluster, now: datetime) -> None:
-    """Restart a dead or silent cluster, then ring for what is to be done."""
+    """Start a cluster that is not there or gives no sign of life, then ring for what is to be done."""
     if not cluster.is_running or is_silent(cluster, now):
-        logger.error("the cluster is %s: restarted", "silent" if cluster.is_running else "gone")
+        if cluster.started_at is not None:
+            logger.error("the cluster is %s: restarted", "silent" if cluster.is_running else "gone")
         cluster.stop(grace_s=0)
+        # Bells of an earlier run; the work itself is in our tables.
         OrmQ.objects.filter(key=settings.Q_CLUSTER["name"]).delete()
         cluster.start()
     ring(now)
 
 
 def is_silent(cluster: Cluster, now: datetime) -> bool:
-    """True where neither start nor sign of life is recent."""
+    """True where neither start nor sign of life is recent, although the database could have taken one."""
     beat = Heartbeat.objects.filter(name=settings.Q_CLUSTER["name"]).values_list("at", flat=True).first()
-    latest = max(filter(None, (cluster.started_at, beat)), default=now)
+    latest = max(filter(None, (cluster.started_at, cluster.database_back_at, beat)), default=now)
     return now - latest > SILENT_FOR
 
 

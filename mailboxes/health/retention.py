@@ -18,6 +18,7 @@ from mailboxes.models import (
     CheckDay,
     Failure,
     Incident,
+    Heartbeat,
     InMessage,
     LoginCount,
     LoginSample,
@@ -31,6 +32,7 @@ from mailboxes.models import (
 CHUNK = 2000
 WITHIN_S = 20.0
 HOUR_S = 3600
+RETIRED_AFTER = timedelta(days=1)
 KEEP_TASKS = timedelta(days=7)
 ENDED = tuple(state for state in OutMessage.State if state not in ("queued", "claimed", "on_wire", "unknown"))
 
@@ -81,6 +83,7 @@ def _past(now: datetime) -> Mapping[str, QuerySet[Any]]:
         "counts of logins": LoginCount.objects.filter(slot__lt=now - COUNTS_KEPT, worse=0).order_by("slot"),
         "counts of broken mailboxes": LoginCount.objects.filter(slot__lt=now - BASELINE_KEPT).order_by("slot"),
         "incidents": Incident.objects.filter(changed_at__lt=changes, phase="closed").order_by("changed_at"),
+        "workers that retired": Heartbeat.objects.filter(at__lt=now - RETIRED_AFTER).order_by("at"),
         "queue rows": Task.objects.filter(stopped__lt=now - KEEP_TASKS).order_by("stopped"),
     }
 

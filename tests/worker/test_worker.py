@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
+from django.db import DatabaseError, OperationalError
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 
@@ -160,7 +163,7 @@ def test_run_starts_ticks_and_stops() -> None:
 
 def test_a_beat_is_written_under_the_clusters_name() -> None:
     tasks.beat()
-    assert Heartbeat.objects.get().name == "postmend"
+    assert Heartbeat.objects.get().name == settings.Q_CLUSTER["name"] == platform.node()
 
 
 def test_schedules_are_made_once_and_keep_their_next_run() -> None:
@@ -196,7 +199,7 @@ def test_a_cluster_left_behind_by_a_killed_supervisor_is_ended(tmp_path: Path) -
     orphan.start()
     heir.start()
     assert orphan._process is not None and orphan._process.wait(5) == -signal.SIGKILL
-    assert heir.is_running and record.read_text() == str(heir.pid)
+    assert heir.is_running and record.read_text().strip() == str(heir.pid)
     heir.stop(grace_s=5)
 
 
@@ -211,3 +214,82 @@ def test_a_number_that_is_another_programs_by_now_is_left_alone(tmp_path: Path) 
     assert other.is_running
     mine.stop(grace_s=5)
     other.stop(grace_s=5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_hlt8_a_folder_that_takes_no_file_starts_no_cluster_and_ends_no_supervisor(tmp_path: Path) -> None:
+    """Nothing is begun that could not be found again; as soon as there is room, it begins."""
+    folder = tmp_path / "full"
+    folder.write_text("a file stands where the folder should be")
+    made = worker.Cluster(SLEEPER, folder / "worker.pid")
+    ticks: list[bool] = []
+
+    def wait(seconds: float) -> None:
+        ticks.append(made.is_running)
+        if len(ticks) == 2:
+            folder.unlink()
+
+    worker.run(made, stopping=lambda: len(ticks) >= 3, wait=wait)
+    assert ticks == [False, False, True]
+
+
+def test_hlt8_the_groups_id_is_kept_without_more_room(tmp_path: Path) -> None:
+    record = tmp_path / "worker.pid"
+    made = worker.Cluster(SLEEPER, record)
+    made.start()
+    size = record.stat().st_size
+    made.stop(grace_s=5)
+    made.start()
+    assert (record.stat().st_size, record.read_text().strip()) == (size, str(made.pid))
+    made.stop(grace_s=5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_hlt13_a_database_that_is_down_at_the_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, real = worker.Cluster(SLEEPER), worker.tick
+    ticks: list[bool] = []
+
+    def tick(cluster: worker.Cluster, now: datetime) -> None:
+        if len(ticks) < 2:
+            raise OperationalError("connection refused")
+        real(cluster, now)
+
+    monkeypatch.setattr(worker, "tick", tick)
+    worker.run(made, stopping=lambda: len(ticks) >= 3, wait=lambda _seconds: ticks.append(made.is_running))
+    assert ticks == [False, False, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_hlt13_an_outage_of_the_database_is_no_silence_of_the_cluster(
+    cluster: worker.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    cluster.started_at = now - timedelta(hours=1)
+    Heartbeat.objects.create(name=settings.Q_CLUSTER["name"], at=now - timedelta(minutes=10))
+    assert worker.is_silent(cluster, now)
+    real = worker.tick
+
+    def away(_cluster: worker.Cluster, _now: datetime) -> None:
+        raise DatabaseError("the server is down")
+
+    monkeypatch.setattr(worker, "tick", away)
+    worker._tick_safely(cluster)
+    monkeypatch.setattr(worker, "tick", real)
+    assert not worker.is_silent(cluster, timezone.now() + timedelta(seconds=30))
+    assert worker.is_silent(cluster, timezone.now() + timedelta(seconds=60))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_hlt12_a_worker_that_was_stopped_is_missed_by_nobody() -> None:
+    ticks: list[float] = []
+    tasks.beat()
+    worker.run(worker.Cluster(SLEEPER), stopping=lambda: len(ticks) >= 1, wait=ticks.append)
+    assert not Heartbeat.objects.exists()
+
+
+def test_hlt12_the_sign_of_life_of_a_machine_that_is_gone_for_a_day_is_dropped() -> None:
+    now = timezone.now()
+    Heartbeat.objects.create(name="gone", at=now - timedelta(hours=25))
+    Heartbeat.objects.create(name="here", at=now)
+    tasks.prune()
+    assert list(Heartbeat.objects.values_list("name", flat=True)) == ["here"]

@@ -19,6 +19,7 @@ from django.utils import timezone
 from OpenSSL import SSL
 
 from mailboxes.health.outgoing import from_settings
+from mailboxes.health.retention import RETIRED_AFTER
 from mailboxes.health.targets import wire_client
 from mailboxes.models import Credential, Heartbeat, OAuthClient, StaffAlarm, Workspace
 from mailboxes.reconnect.oauth.registrations import registration
@@ -111,9 +112,9 @@ def _way_out(host: str) -> Iterator[Finding]:
 
 
 def _queue() -> Iterator[Finding]:
-    beats = list(Heartbeat.objects.order_by("name"))
+    beats = list(Heartbeat.objects.filter(at__gte=timezone.now() - RETIRED_AFTER).order_by("name"))
     if not beats:
-        yield "queue", "warn", "no worker has ever run: start `manage.py worker`"
+        yield "queue", "warn", "no worker has run for a day: start `manage.py worker`"
     for beat in beats:
         age = timezone.now() - beat.at
         level = "ok" if age < BEAT_WITHIN else "fail"

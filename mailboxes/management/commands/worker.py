@@ -10,8 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
 
-from mailboxes.worker import Cluster, run
+from mailboxes.worker import TICK_S, Cluster, run
 
 
 class Command(BaseCommand):
@@ -21,8 +22,19 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        call_command("sync_schedules")
+        self._make_schedules(stop)
         self.stdout.write("Worker started. Stop with Ctrl-C.")
         record = Path(settings.DATA_DIR) / f"worker-{settings.Q_CLUSTER['name']}.pid"
-        record.parent.mkdir(parents=True, exist_ok=True)
         run(Cluster(record=record), stopping=stop.is_set, wait=stop.wait)
+
+    def _make_schedules(self, stop: threading.Event) -> None:
+        """As soon as the database answers: a machine may start before its database does."""
+        while not stop.is_set():
+            try:
+                call_command("sync_schedules")
+            except DatabaseError as error:
+                connection.close()
+                self.stderr.write(f"No database yet ({type(error).__name__}); tried again in {TICK_S:.0f} s.")
+                stop.wait(TICK_S)
+            else:
+                return
