@@ -186,6 +186,7 @@ Q_CLUSTER = {
     # Machines that share a database must not share a queue's name: the host's is its own.
     "name": env.str("POSTMEND_WORKER", default=platform.node() or "postmend"),
     "orm": "default",
+    "broker_class": "mailboxes.broker.OwnTasksBroker",  # runs our own functions alone
     "workers": _workers,
     "queue_limit": _workers,
     "bulk": 1,
