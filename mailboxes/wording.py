@@ -73,7 +73,8 @@ def advice_for(mailbox: Mailbox, *, oauth: bool) -> Advice | None:
     """What to tell the customer; None where nothing is wrong. What an incident explains asks nobody to act (H9)."""
     explained = explain_one(mailbox)
     if explained is not None:
-        return Advice(explained.sentence, Action.WAIT, explained.steps, status_page(family(mailbox.provider)))
+        action = Action.UPDATE_CREDENTIALS if explained.needs_secret else Action.WAIT
+        return Advice(explained.sentence, action, explained.steps, status_page(family(mailbox.provider)))
     if not mailbox.category:
         return None
     host = mailbox.imap_host if mailbox.cause_leg == Leg.IMAP else mailbox.smtp_host

@@ -14,6 +14,7 @@ from mailboxes.providers.discovery import Found, Origin, discover
 from mailboxes.providers.presets import by_address, by_id, names
 from mailboxes.reconnect.settings import SETTINGS, server_settings
 
+ANEW = "A changed server needs the password again: use “Update credentials”, which tests both."
 SECRETS = ("new_password", "new_imap_password")
 _TEXTS = ("smtp_username", "imap_username", "imap_folder", "new_password", "new_imap_password")
 
@@ -58,9 +59,23 @@ class MailboxForm(forms.ModelForm[Mailbox]):
                 check_place(self, values, leg)
         if not (values.get("wants_smtp") or values.get("wants_imap")):
             self.add_error("wants_smtp", "A mailbox must send, read, or both: tick one.")
+        self._refuse_another_destination(values)
         if self.instance.pk is None and not values.get("new_password"):
             self.add_error("new_password", "A new mailbox needs a password: enter it here.")
         return values
+
+    def _refuse_another_destination(self, values: dict[str, Any]) -> None:
+        """S7: a stored secret goes only where it was given for. New servers are entered with the secret, on the
+        customer's page, where they are tested first."""
+        if self.instance.pk is None:
+            return
+        before = Mailbox.objects.get(pk=self.instance.pk)
+        for leg in ("smtp", "imap"):
+            for name in (f"{leg}_host", f"{leg}_username"):
+                if values.get(f"wants_{leg}") and _other(values.get(name, ""), getattr(before, name), before.address):
+                    self.add_error(name, ANEW)
+        if "workspace" in values and values["workspace"] != before.workspace:
+            self.add_error("workspace", "A mailbox never changes its workspace. Connect it anew in the other one.")
 
     @property
     def secrets_given(self) -> bool:
@@ -93,3 +108,8 @@ class MailboxForm(forms.ModelForm[Mailbox]):
     def _asks_for_hosts(self, values: dict[str, Any]) -> bool:
         """True where a host that is wanted was left empty: only then is the domain asked for its provider."""
         return any(values.get(f"wants_{leg}") and not values.get(f"{leg}_host") for leg in ("smtp", "imap"))
+
+
+def _other(new: str, old: str, address: str) -> bool:
+    """Another host or user name; an empty user name is the address."""
+    return (new or address).lower().rstrip(".") != (old or address).lower().rstrip(".")

@@ -13,32 +13,53 @@ from mailboxes.health.incidents import store
 from mailboxes.health.incidents.values import EGRESS, RESOLVER
 from mailboxes.models import Credential, Mailbox, StaffAlarm
 from mailboxes.models import Incident as IncidentRow
+from mailboxes.models.destination import is_given_for
 from mailboxes.providers.presets import by_id, family
 from mailboxes.states import Status
 
+CHANGED_SERVER = "The server or the user name was changed: enter the password again for the new one."
+CHANGED_STEPS = (
+    "A stored password goes only to the server that it was given for.",
+    "Press “Update credentials”, check the servers, and enter the password or app password.",
+)
 _SHOWN_AS_HELD = frozenset({Status.SUSPECT.value, Status.UNVERIFIED.value})
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why nobody has to do anything about this mailbox. `incident_id` or `alarm_id` says where staff read more."""
+    """What a mailbox waits for that its own diagnosis does not say. `incident_id` or `alarm_id` says where staff read
+    more; nobody has to act, unless its secret is needed anew."""
 
     sentence: str
     steps: tuple[str, ...]
     since: datetime
     incident_id: int | None = None
+    needs_secret: bool = False
     alarm_id: int | None = None
 
 
 def explain(mailboxes: Sequence[Mailbox]) -> dict[int, Explanation]:
-    """Return the explanations by mailbox id; none for a mailbox that stands for itself. At most three queries."""
-    found = _by_incident(mailboxes)
+    """Return the explanations by mailbox id; none for a mailbox that stands for itself. At most five queries."""
+    found = _by_changed_server(mailboxes)
+    found |= _by_incident([one for one in mailboxes if one.pk not in found])
     return found | _by_our_client([one for one in mailboxes if one.pk not in found])
 
 
 def explain_one(mailbox: Mailbox) -> Explanation | None:
     """Return the explanation of one mailbox, or None."""
     return explain([mailbox]).get(mailbox.pk)
+
+
+def _by_changed_server(mailboxes: Sequence[Mailbox]) -> dict[int, Explanation]:
+    """Another server or user name than the secret was given for: it waits until it is entered again (S7)."""
+    waiting = {one.pk: one for one in mailboxes if one.status == Status.UNVERIFIED}
+    if not waiting:
+        return {}
+    rows = Credential.objects.filter(mailbox__in=waiting).values_list(
+        "mailbox_id", "destination", "oauth_client__token_url"
+    )
+    changed = [waiting[key] for key, given, url in rows if not is_given_for(given, vars(waiting[key]), url or "")]
+    return {one.pk: Explanation(CHANGED_SERVER, CHANGED_STEPS, one.status_since, needs_secret=True) for one in changed}
 
 
 def _by_incident(mailboxes: Iterable[Mailbox]) -> dict[int, Explanation]:

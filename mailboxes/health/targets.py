@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from mailboxes.health import alarms
 from mailboxes.models import CheckState, Credential
 from mailboxes.models import OAuthClient as Registered
+from mailboxes.models.destination import is_given_for
 from mailboxes.states import CredentialKind
 from mailboxes.wire.tokens import OAuthClient
 from mailboxes.wire.values import Endpoint, Leg, LegTarget, Letter, Login, SecretKind, Security, Target
@@ -90,7 +91,18 @@ def load(mailbox_ids: Iterable[int], now: datetime) -> list[Subject]:
     except InvalidToken:  # one unreadable row must not stop the batch
         found = _one_by_one(rows, ids)
     _put_off(set(ids) - {credential.mailbox_id for credential in found}, now)
-    return [_subject(credential) for credential in found]
+    given = [credential for credential in found if _may_leave(credential)]
+    # Not due until the secret is given anew: it goes only where it was given for.
+    elsewhere = {credential.mailbox_id for credential in found} - {credential.mailbox_id for credential in given}
+    if elsewhere:
+        CheckState.objects.filter(mailbox_id__in=elsewhere).update(next_check_at=None)
+    return [_subject(credential) for credential in given]
+
+
+def _may_leave(credential: Credential) -> bool:
+    """S7: the one place where stored secrets leave for the wire, and where their destination is compared."""
+    token_url = credential.oauth_client.token_url if credential.oauth_client is not None else ""
+    return is_given_for(credential.destination, vars(credential.mailbox), token_url)
 
 
 def _put_off(left_out: set[int], now: datetime) -> None:

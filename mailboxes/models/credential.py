@@ -57,6 +57,9 @@ class Credential(models.Model):
     mailbox = models.OneToOneField(Mailbox, on_delete=models.CASCADE, related_name="credential")
     kind = models.CharField(max_length=8, choices=[(kind.value, kind.value) for kind in CredentialKind])
     version = models.PositiveIntegerField(default=1)
+    destination = models.TextField(
+        blank=True, default="", editable=False, help_text="Where its secrets may go: what was given with them (S7)."
+    )
     replaced_at = models.DateTimeField(default=timezone.now)
     password = SecretTextField(null=True, editable=False)
     imap_password = SecretTextField(null=True, editable=False, help_text="Only where it differs from the other.")

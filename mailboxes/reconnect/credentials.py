@@ -11,6 +11,7 @@ from django.db.models import F
 
 from mailboxes.health.renewed import start_over
 from mailboxes.models import AuditEntry, CheckState, Credential, Mailbox, OAuthClient, ReconnectRequest
+from mailboxes.models.destination import destination_of
 from mailboxes.states import CredentialKind
 from mailboxes.wire.clean import refuse_control
 
@@ -50,6 +51,9 @@ def replace(mailbox: Mailbox, new: NewCredential, *, acting_user: AbstractBaseUs
     list(CheckState.objects.select_for_update().filter(mailbox=mailbox))
     no_lease = {"refresh_lease": "", "refresh_lease_until": None, "revoke_at": None}
     values = _values(new) | {"replaced_at": now} | no_lease
+    if _is_whole(new):  # a part that is kept may go on to where it was given for, and nowhere else
+        where = Mailbox.objects.get(pk=mailbox.pk)
+        values["destination"] = destination_of(vars(where), _token_url(new))
     updated = Credential.objects.filter(mailbox=mailbox).update(version=F("version") + 1, **values)
     if not updated:
         Credential.objects.create(mailbox=mailbox, **values)
@@ -58,6 +62,14 @@ def replace(mailbox: Mailbox, new: NewCredential, *, acting_user: AbstractBaseUs
     )
     ReconnectRequest.objects.filter(mailbox=mailbox, answered_at__isnull=True).update(answered_at=now)
     start_over(mailbox.pk, now=now)
+
+
+def _is_whole(new: NewCredential) -> bool:
+    return bool(new.refresh_token) if isinstance(new, NewGrant) else new.password is not None
+
+
+def _token_url(new: NewCredential) -> str:
+    return new.client.token_url if isinstance(new, NewGrant) else ""
 
 
 def _values(new: NewCredential) -> dict[str, object]:

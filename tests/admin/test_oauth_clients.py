@@ -35,6 +35,7 @@ def test_c1_what_is_left_empty_is_filled_in(support_client: Client, name: str) -
 def test_s1_a_place_that_is_told_a_secret_is_reached_over_tls_alone(
     support_client: Client, field: str, url: str
 ) -> None:
-    response = support_client.post(ADD, form(**{field: url}))
+    values = {"name": "another", "token_url": "https://login.example.com/token"} | {field: url}
+    response = support_client.post(ADD, form(**values))
     assert "https://" in response.context["adminform"].form.errors[field][0]
     assert not OAuthClient.objects.exists()

@@ -12,6 +12,7 @@ from mailboxes.health.host_budget import admit
 from mailboxes.health.record import record
 from mailboxes.health.targets import load
 from mailboxes.models import HostBudget, Mailbox
+from mailboxes.reconnect.credentials import Password, replace
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.values import Leg
@@ -97,6 +98,8 @@ def test_x6_a_host_that_bans_after_five_refusals_in_ten_minutes_never_bans_us(sa
     Mailbox.objects.update(
         smtp_host=first.smtp_host, smtp_port=first.smtp_port, imap_host=first.imap_host, imap_port=first.imap_port
     )
+    for mailbox, account in made:  # given for those servers
+        replace(mailbox, Password(account.password), acting_user=None, now=clock.now)
     outgoing = make_outgoing(sandbox, clock)
     for _round in range(8):
         check_due(50, outgoing)
