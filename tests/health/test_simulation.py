@@ -12,7 +12,8 @@ from django.core.management import CommandError, call_command
 
 from mailboxes import clock
 from mailboxes.health.record import record
-from mailboxes.health.simulation.catalogue import SCENARIOS, Order, simulate
+from mailboxes.health.simulation.catalogue import SCENARIOS
+from mailboxes.health.simulation.figures import Order, simulate
 from mailboxes.health.simulation.scenarios import Noise
 from mailboxes.health.thresholds import thresholds_from
 from mailboxes.wire.values import Leg

@@ -82,9 +82,12 @@ def test_h11_a_grant_replaced_while_it_is_refreshed_is_not_overwritten(sandbox: 
 
 
 def test_h11_an_outage_of_the_provider_is_no_revoked_grant(sandbox: Sandbox, clock: Clock) -> None:
-    mailbox, _ = granted(sandbox, "")
+    mailbox, account = granted(sandbox, "")
     client = make_oauth_client(sandbox)
     client.token_url = client.token_url.replace(str(sandbox.token_port), "1")
     client.save(update_fields=["token_url"])
-    check_mailboxes([mailbox.pk], Source.CHECK, make_outgoing(sandbox, clock))
+    replace(mailbox, NewGrant(client, account.refresh_token, "mail"), acting_user=None, now=START)
+    for _time in range(2):  # H5: once says nothing
+        check_mailboxes([mailbox.pk], Source.CHECK, make_outgoing(sandbox, clock))
+        clock.move(minutes=1)
     assert Mailbox.objects.get(pk=mailbox.pk).status == "suspect"

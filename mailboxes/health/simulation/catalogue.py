@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from statistics import median
-from typing import Any
 
 from mailboxes.health.budget import UNKNOWN_HOST
 from mailboxes.health.incidents.values import Word
 from mailboxes.health.simulation import scenarios as s
-from mailboxes.health.simulation.run import Simulation, Words, flagged_now
+from mailboxes.health.simulation.run import Words
 from mailboxes.health.simulation.scenarios import FAULT_AT, Noise, Scenario, always, during, noisy, refuse
-from mailboxes.health.simulation.world import START, Answer, Box, Population, Site
-from mailboxes.health.thresholds import DEFAULT, Thresholds
+from mailboxes.health.simulation.world import Answer, Box, Population
 from mailboxes.wire.values import Leg
 
-USUAL_NOISE = Noise(timeouts=0.01, refusals=0.0001)
-AFTERWARDS = timedelta(minutes=90)
-NAMED_AT_MOST = 3.0
-BARE_AT_MOST = 13.0
-AFTER_INCIDENT_AT_MOST = 30.0
 REALLY_CHANGED = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is asked of `simulate`. None leaves the scenario's own."""
-
-    scenario: str
-    mailboxes: int | None = None
-    providers: int | None = None
-    minutes: float | None = None
-    days: float | None = None
-    seed: int = 1
-    noise: Noise = USUAL_NOISE
-    workspaces: int | None = None
 
 
 def _some_change(boxes: list[Box], rng: random.Random, at: datetime) -> None:
@@ -102,13 +79,29 @@ _ALL = (Leg.SMTP, Leg.IMAP, Leg.OAUTH)
 
 
 def _scenarios() -> list[Scenario]:
-    day = 24 * HOUR
+    return [
+        *_usual_days(),
+        *_refusing_outages(),
+        *_silent_outages(),
+        *_faults_of_ours(),
+        *_real_refusals(),
+        *_many_real_refusals(),
+        *_real_ones(),
+    ]
+
+
+def _usual_days() -> list[Scenario]:
+    """Nothing fails, or what fails everywhere now and then."""
     return [
         Scenario("healthy", "Nothing fails.", noisy(Noise()), minutes=0, days=7),
         Scenario("noise", "Healthy servers fail now and then.", noisy(Noise(0.01, 0.0001)), minutes=0, days=30),
-        Scenario("outage-refused", "The ports refuse.", during(always(s.NO_PORT), 10)),
-        Scenario("outage-hang", "The servers say nothing.", during(always(s.SILENT), 10)),
-        Scenario("outage-421", "The servers say: try again later.", during(always(s.BUSY), 10)),
+    ]
+
+
+def _refusing_outages() -> list[Scenario]:
+    """A provider refuses logins that are right."""
+    day = 24 * HOUR
+    return [
         Scenario("outage-535", "Every password is refused.", during(refuse(), 10), prepare=_some_change),
         Scenario("outage-535-smtp", "SMTP refuses every password.", during(refuse(Leg.SMTP), 10)),
         Scenario(
@@ -132,6 +125,15 @@ def _scenarios() -> list[Scenario]:
         Scenario(
             "outage-invalid-grant", "Every refresh is refused.", during(refuse(Leg.OAUTH), 10), population=CONSENTS
         ),
+    ]
+
+
+def _silent_outages() -> list[Scenario]:
+    """A provider does not answer, or not as it should."""
+    return [
+        Scenario("outage-refused", "The ports refuse.", during(always(s.NO_PORT), 10)),
+        Scenario("outage-hang", "The servers say nothing.", during(always(s.SILENT), 10)),
+        Scenario("outage-421", "The servers say: try again later.", during(always(s.BUSY), 10)),
         Scenario("outage-certificate", "The certificate has expired.", during(always(s.CERTIFICATE), 60), minutes=60),
         Scenario("outage-nxdomain", "The provider's names are gone.", during(always(s.NXDOMAIN), 60), minutes=60),
         Scenario(
@@ -141,6 +143,12 @@ def _scenarios() -> list[Scenario]:
             minutes=60,
             population=CONSENTS,
         ),
+    ]
+
+
+def _faults_of_ours() -> list[Scenario]:
+    """What is our own fault, or would be."""
+    return [
         Scenario(
             "client-expired",
             "The secret of our own OAuth client has expired.",
@@ -163,6 +171,20 @@ def _scenarios() -> list[Scenario]:
             population=FIVE,
         ),
         Scenario(
+            "host-bans",
+            "All passwords change at a host that bans after five refusals in ten minutes.",
+            s.truth,
+            minutes=8 * HOUR,
+            population=Population(mailboxes=20, oauth_share=0.0, workspaces=2, refusals_allowed=UNKNOWN_HOST),
+            prepare=_all_refused,
+        ),
+    ]
+
+
+def _real_refusals() -> list[Scenario]:
+    """Refusals of one mailbox or tenant that are meant."""
+    return [
+        Scenario(
             "tenant-switch",
             "A tenant switches SMTP AUTH off for an hour.",
             lambda box, leg, at, _rng: s.TENANT_OFF if leg is Leg.SMTP and _in_tenant(box) and _in_hour(at) else None,
@@ -170,24 +192,6 @@ def _scenarios() -> list[Scenario]:
             population=TENANT,
             prepare=lambda boxes, _rng, at: _tenant_off(boxes, at),
             named=True,
-        ),
-        Scenario(
-            "policy-date",
-            "The provider ends passwords; a person says an hour later that it is meant.",
-            _policy,
-            minutes=3 * HOUR,
-            population=Population(mailboxes=3000, oauth_share=0.0),
-            prepare=_all_refused,
-            words=Words(Word.REAL, timedelta(hours=1)),
-            named=True,
-        ),
-        Scenario(
-            "mass-password-reset",
-            "One workspace changes all its passwords.",
-            s.truth,
-            minutes=30,
-            population=Population(mailboxes=10_000, oauth_share=0.0),
-            prepare=_workspace_changes,
         ),
         Scenario(
             "real-refusal",
@@ -206,15 +210,30 @@ def _scenarios() -> list[Scenario]:
             prepare=_one_changes,
             named=True,
         ),
+    ]
+
+
+def _many_real_refusals() -> list[Scenario]:
+    """Refusals of very many that are meant."""
+    return [
         Scenario(
-            "host-bans",
-            "All passwords change at a host that bans after five refusals in ten minutes.",
-            s.truth,
-            minutes=8 * HOUR,
-            population=Population(mailboxes=20, oauth_share=0.0, workspaces=2, refusals_allowed=UNKNOWN_HOST),
+            "policy-date",
+            "The provider ends passwords; a person says an hour later that it is meant.",
+            _policy,
+            minutes=3 * HOUR,
+            population=Population(mailboxes=3000, oauth_share=0.0),
             prepare=_all_refused,
+            words=Words(Word.REAL, timedelta(hours=1)),
+            named=True,
         ),
-        *_real_ones(),
+        Scenario(
+            "mass-password-reset",
+            "One workspace changes all its passwords.",
+            s.truth,
+            minutes=30,
+            population=Population(mailboxes=10_000, oauth_share=0.0),
+            prepare=_workspace_changes,
+        ),
     ]
 
 
@@ -267,111 +286,3 @@ def _tenant_off(boxes: list[Box], at: datetime) -> None:
 
 
 SCENARIOS: dict[str, Scenario] = {one.name: one for one in _scenarios()}
-
-
-def simulate(order: Order, numbers: Thresholds = DEFAULT) -> dict[str, Any]:
-    """Run one scenario and return its figures (SPEC X8). The same order gives the same answer.
-
-    Raises KeyError for a scenario that does not exist.
-    """
-    scenario = SCENARIOS[order.scenario]
-    population = _population(scenario, order)
-    rng = random.Random(order.seed)
-    boxes = population.make(rng)
-    scenario.prepare(boxes, rng, FAULT_AT)
-    until = FAULT_AT + timedelta(minutes=scenario.minutes if order.minutes is None else order.minutes)
-    days = scenario.days if order.days is None else order.days
-    ends = max(until + AFTERWARDS, START + timedelta(days=days))
-    run = Simulation(
-        boxes,
-        Site(random.Random(order.seed + 1), _rule(scenario, order)),
-        numbers,
-        begins=START,
-        ends=ends,
-        fault_until=until,
-        seed=order.seed,
-        words=scenario.words,
-        refusals_allowed=population.refusals_allowed,
-    )
-    run.run()
-    return _figures(order, scenario, run, ends - START)
-
-
-def _population(scenario: Scenario, order: Order) -> Population:
-    usual = scenario.population
-    return replace(
-        usual,
-        mailboxes=usual.mailboxes if order.mailboxes is None else order.mailboxes,
-        providers=usual.providers if order.providers is None else order.providers,
-        workspaces=usual.workspaces if order.workspaces is None else order.workspaces,
-    )
-
-
-def _rule(scenario: Scenario, order: Order) -> Callable[..., Any]:
-    if scenario.name == "noise":
-        return noisy(order.noise)
-    return scenario.answer
-
-
-def _figures(order: Order, scenario: Scenario, run: Simulation, length: timedelta) -> dict[str, Any]:
-    tally, boxes = run.tally, list(run.boxes.values())
-    mailbox_days = len(boxes) * (length / timedelta(days=1))
-    wrongly_out = [
-        box.out_of_work / timedelta(minutes=1) for box in boxes if box.revoked_at is None and box.out_of_work
-    ]
-    flagged = flagged_now(boxes)
-    return {
-        "scenario": order.scenario,
-        "seed": order.seed,
-        "mailboxes": len(boxes),
-        "mailbox_days": round(mailbox_days, 2),
-        "flagged_wrongly": tally.flagged_wrongly,
-        "flagged_rightly": tally.flagged_rightly,
-        "flagged_late": _late(scenario, tally.minutes_to_flag, run) + _missing(boxes),
-        "minutes_to_flag_p50": _rounded(median(tally.minutes_to_flag)) if tally.minutes_to_flag else None,
-        "minutes_to_flag_max": _rounded(max(tally.minutes_to_flag, default=None)),
-        "needing_a_person_wrongly": sum(not box.is_refused(START + length) for box in flagged),
-        "minutes_out_of_work_wrongly_p50": _rounded(median(wrongly_out)) if wrongly_out else 0.0,
-        "status_changes_per_mailbox_day": round(tally.changes / mailbox_days, 4),
-        "incidents": tally.incidents,
-        "alarms": tally.alarms,
-        "minutes_to_incident": _since(tally.first_incident_at, FAULT_AT),
-        "minutes_to_all_well": _since(tally.all_well_at, run.fault_until),
-        "logins_per_mailbox_day": round(tally.logins / mailbox_days, 1),
-        "most_refused_in_ten_minutes": _most_refused(tally.refused_by_host),
-    }
-
-
-def _late(scenario: Scenario, minutes: Sequence[float], run: Simulation) -> int:
-    """How many real refusals were flagged later than they had to be, from the first login that met them."""
-    if run.tally.incidents:
-        until = (run.fault_until - FAULT_AT) / timedelta(minutes=1) + AFTER_INCIDENT_AT_MOST
-        return sum(one > until for one in minutes)
-    return sum(one > (NAMED_AT_MOST if scenario.named else BARE_AT_MOST) for one in minutes)
-
-
-def _missing(boxes: Sequence[Box]) -> int:
-    """Really refused, and never flagged."""
-    return sum(box.revoked_at is not None and box.flagged_at is None and not _was_cured(box) for box in boxes)
-
-
-def _was_cured(box: Box) -> bool:
-    return box.snapshot.standing.status.value == "connected"
-
-
-def _most_refused(times: Sequence[datetime]) -> int:
-    window, first, most = timedelta(minutes=10), 0, 0
-    ordered = sorted(times)
-    for place, at in enumerate(ordered):
-        while at - ordered[first] > window:
-            first += 1
-        most = max(most, place - first + 1)
-    return most
-
-
-def _since(at: datetime | None, since: datetime) -> float | None:
-    return _rounded((at - since) / timedelta(minutes=1)) if at is not None else None
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)

@@ -13,7 +13,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from mailboxes.health.simulation.catalogue import SCENARIOS, Order, simulate
+from mailboxes.health.simulation.catalogue import SCENARIOS
+from mailboxes.health.simulation.figures import Order, simulate
 from mailboxes.health.simulation.scenarios import Noise
 from mailboxes.health.thresholds import Thresholds, thresholds_from
 from mailboxes.management.replay import replay
