@@ -73,7 +73,7 @@ class Demo:
 def test_o1_the_demo_flags_stops_and_starts_again(tmp_path: Path) -> None:
     demo = Demo(tmp_path)
     demo.wait_until(demo.answers, 60)
-    demo.wait_until(lambda: demo.flagged() >= 10, 60)
+    demo.wait_until(lambda: demo.flagged() >= 6, 60)  # those that never worked; the others when it is certain
     assert demo.stop() == 0
     with pytest.raises(OSError):
         demo.answers()
