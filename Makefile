@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: install demo test lint lock worker bench simulate pictures clean
+.PHONY: install demo test lint lock worker bench simulate pictures clean erase-keys-and-data
 
 install: $(STAMP)
 
@@ -54,5 +54,11 @@ pictures: install
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-browser.txt
 	$(BIN)/python scripts/pictures.py http://127.0.0.1:8000 $(USER) $(PASSWORD) pictures
 
+# Keys and data stay: without the keys no stored secret can be read again.
 clean:
-	rm -rf $(VENV) .postmend
+	rm -rf $(VENV)
+
+# Everything: make erase-keys-and-data SURE=yes
+erase-keys-and-data:
+	@test "$(SURE)" = yes || { echo "This deletes the local database and its keys. Add SURE=yes."; exit 1; }
+	rm -rf .postmend

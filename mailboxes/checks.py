@@ -75,3 +75,43 @@ def check_time_zone(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if settings.USE_TZ and settings.TIME_ZONE == "UTC":
         return []
     return [Error("TIME_ZONE is not UTC.", hint="Leave TIME_ZONE and USE_TZ alone.", id="mailboxes.E006")]
+
+
+LEAST_KEY = 32  # characters: a made-up word is no key
+
+
+@register(Tags.security)
+def check_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What works on a laptop and leaks, lies or fails elsewhere (SEC-18, UX-1)."""
+    if not settings.PRODUCTION:
+        return []
+    console = settings.EMAIL_BACKEND.endswith(("console.EmailBackend", "dummy.EmailBackend"))
+    short = any(len(key) < LEAST_KEY for key in (*settings.FERNET_KEYS, settings.SECRET_KEY))
+    faults = [
+        ("*" in settings.ALLOWED_HOSTS, "E009", "ALLOWED_HOSTS is open to every name.", "Name the site's own hosts."),
+        (
+            short,
+            "E010",
+            "A key is too short.",
+            f"Make each of SECRET_KEY and FERNET_KEYS {LEAST_KEY} characters or more.",
+        ),
+        (
+            console,
+            "E011",
+            "Mail to users goes to the console.",
+            "Set EMAIL_URL, as in smtp+tls://user:password@host:587.",
+        ),
+        (
+            settings.MAIL_EHLO_NAME == "[127.0.0.1]",
+            "E012",
+            "EHLO_NAME is the loopback address: many servers refuse it.",
+            "Set EHLO_NAME to this machine's public name.",
+        ),
+        (
+            not (settings.STATIC_ROOT / "staticfiles.json").is_file(),
+            "E013",
+            "The static files are not collected: every page would fail.",
+            "Run manage.py collectstatic --noinput.",
+        ),
+    ]
+    return [Error(text, hint=hint, id=f"mailboxes.{number}") for is_so, number, text, hint in faults if is_so]
