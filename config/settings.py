@@ -150,6 +150,11 @@ MAIL_LIMITS = Limits(
     total_s=env.float("CHECK_DEADLINE_S", default=25.0),
 )
 TLS_RESUME_S = env.float("TLS_RESUME_S", default=RESUME_FOR_S)
+# Codes that confirm an address (SPEC C10) go to the domain's mail servers ourselves ("direct", port 25 out), or by the
+# server of EMAIL_URL ("relay").
+_HAS_RELAY = vars()["EMAIL_BACKEND"] == "mailboxes.outbox.operator.EmailBackend"
+CODE_MAIL = env.str("CODE_MAIL", default="relay" if _HAS_RELAY else "direct")
+MAIL_EXCHANGER_PORT = env.int("MAIL_EXCHANGER_PORT", default=25)  # another one for the sandbox alone
 MAIL_EHLO_NAME = env.str("EHLO_NAME", default="[127.0.0.1]")
 MAIL_RESOLVER = env.str("MAIL_RESOLVER", default="")
 MAIL_ALLOWED_NETWORKS = tuple(ipaddress.ip_network(net) for net in env.list("MAIL_ALLOWED_NETWORKS", default=[]))

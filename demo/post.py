@@ -15,6 +15,7 @@ from demo.rounds import MovedClock
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.inbox.rounds import read_round, send_round
 from mailboxes.models import InMessage, Mailbox, OutMessage
+from mailboxes.ownership.sending import send_due
 from mailboxes.sandbox.server import Sandbox
 from warmup.models import Exchange, Pool
 
@@ -25,7 +26,8 @@ COLUMNS = ("of", "mailboxes", "sent", "received", "answered", "bounced", "junk",
 
 
 def run_post(sandbox: Sandbox, outgoing: Outgoing, clock: MovedClock) -> list[dict[str, Any]]:
-    """Read and send in turn; then one row a campaign and one a pool."""
+    """Confirm addresses, read and send in turn; then one row a campaign and one a pool."""
+    _all_of_it(lambda: send_due(settings.CHECK_BATCH, outgoing))
     for by in ROUNDS:
         clock.by += by
         _all_of_it(lambda: read_round(settings.CHECK_BATCH, outgoing))

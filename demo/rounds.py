@@ -17,6 +17,7 @@ from mailboxes.models import Failure, Mailbox
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.states import Source
 from mailboxes.wire.runner import Bounds
+from mailboxes.wire.tls import opportunistic_client
 from mailboxes.wire.values import Limits
 
 # H5 confirms after 10 minutes, H6 after 120; the seconds between see that what falls due in a round is past it.
@@ -39,7 +40,14 @@ class MovedClock:
 def way_out(sandbox: Sandbox, clock: MovedClock) -> Outgoing:
     """The way to the sandbox's servers, by this clock."""
     connector = sandbox.connector(LIMITS)
-    return Outgoing(mail=connector, tokens=connector, bounds=Bounds(), clock=clock)
+    return Outgoing(
+        mail=connector,
+        tokens=connector,
+        bounds=Bounds(),
+        clock=clock,
+        exchangers=sandbox.connector(LIMITS, tls=opportunistic_client()),
+        exchanger_port=sandbox.exchanger_port,
+    )
 
 
 def run_rounds(outgoing: Outgoing, clock: MovedClock) -> list[dict[str, Any]]:

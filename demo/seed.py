@@ -11,6 +11,7 @@ from django.db import models, transaction
 from demo import letters
 from demo.population import DOMAINS, WORKSPACES, Resident, residents
 from mailboxes.models import Credential, Mailbox, Membership, OAuthClient, Workspace
+from mailboxes.ownership.asking import start as start_confirmation
 from mailboxes.providers.presets import family
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
 from mailboxes.sandbox.account import Account
@@ -86,6 +87,7 @@ def _move_in(one: Resident, workspace: Workspace, client: OAuthClient, sandbox: 
     )
     _settings(Mailbox.objects.filter(pk=mailbox.pk), account)
     replace(mailbox, _secret(one, client, account), acting_user=None, now=now)
+    start_confirmation(mailbox, now)
 
 
 def _secret(one: Resident, client: OAuthClient, account: Account) -> Password | NewGrant:

@@ -12,10 +12,14 @@ from mailboxes import account_mail, clock
 from mailboxes.health import alarms, asked, due, retention, tenants
 from mailboxes.health.incidents import effects
 from mailboxes.health.outgoing import from_settings
+from mailboxes.inbox import due as inbox_due
 from mailboxes.inbox import rounds
 from mailboxes.models import Heartbeat
 from mailboxes.outbox import unknown
+from mailboxes.ownership import sending
 from mailboxes.reconnect import removal, testing
+
+CODES_AT_ONCE = 20
 
 
 def check_asked() -> int:
@@ -44,6 +48,18 @@ def read_inboxes() -> int:
 def send_account_mail() -> int:
     """Send recovery links and invitations that wait. Returns how many."""
     return _drain(lambda: account_mail.send_waiting(3, timezone.now()))
+
+
+def send_codes() -> int:
+    """Send the codes that confirm addresses, and have the mailboxes that they went to read soon. Returns how many."""
+    outgoing = from_settings()
+
+    def batch() -> int:
+        sent = sending.send_due(CODES_AT_ONCE, outgoing)
+        inbox_due.watch(sent, outgoing.clock())
+        return len(sent)
+
+    return _drain(batch)
 
 
 def check_due() -> int:

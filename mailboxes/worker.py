@@ -29,6 +29,7 @@ from mailboxes.health import asked
 from mailboxes.inbox import due as inbox_due
 from mailboxes.inbox import rounds
 from mailboxes.models import CheckState, Heartbeat
+from mailboxes.ownership import sending as ownership_sending
 from mailboxes.reconnect import removal, trials
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ GRACE_S = 10.0
 RECORD_SIZE = 20  # characters
 # Long checks must keep neither the sign of life waiting, nor mail, nor a check or a test that a person asked for.
 KEPT_FREE = 5
-BEAT, CHECK_ASKED, CHECK_DUE, TRY_CREDENTIALS, SEND_MAIL, READ_INBOXES, SEND_ACCOUNT_MAIL = (
+BEAT, CHECK_ASKED, CHECK_DUE, TRY_CREDENTIALS, SEND_MAIL, READ_INBOXES, SEND_ACCOUNT_MAIL, SEND_CODES = (
     f"mailboxes.tasks.{name}"
     for name in (
         "beat",
@@ -49,6 +50,7 @@ BEAT, CHECK_ASKED, CHECK_DUE, TRY_CREDENTIALS, SEND_MAIL, READ_INBOXES, SEND_ACC
         "send_mail",
         "read_inboxes",
         "send_account_mail",
+        "send_codes",
     )
 )
 
@@ -194,6 +196,7 @@ def ring(now: datetime) -> list[str]:
         SEND_MAIL: lambda: rounds.has_mail_to_send(now),
         READ_INBOXES: lambda: inbox_due.is_due(now),
         SEND_ACCOUNT_MAIL: account_mail.waiting(now).exists,
+        SEND_CODES: ownership_sending.waiting(now).exists,
     }
     bells += [bell for bell, is_waiting in waits.items() if bell not in queued and is_waiting()]
     if _wants_due([task for task in tasks if task.func() == CHECK_DUE], now) and _is_due(now):

@@ -12,13 +12,14 @@ from django.contrib.auth.models import User
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.record import record
-from mailboxes.models import CheckState, InboxState, Mailbox, Membership, OAuthClient, Workspace
+from mailboxes.models import AddressConfirmation, CheckState, InboxState, Mailbox, Membership, OAuthClient, Workspace
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.faults import NO_FAULT, Fault
 from mailboxes.sandbox.server import CLIENT, Sandbox
 from mailboxes.states import Source
 from mailboxes.wire.runner import Bounds
+from mailboxes.wire.tls import opportunistic_client
 from mailboxes.wire.values import Leg, Limits, Security, Stage, Step
 from tests.secrets import MARK
 
@@ -51,8 +52,18 @@ def make_workspace() -> Workspace:
     return Workspace.objects.create(name=f"Workspace {next(_numbers)}")
 
 
+def confirm(*mailboxes: Mailbox, at: datetime = START) -> None:
+    """Their addresses are their own (C10)."""
+    AddressConfirmation.objects.bulk_create(
+        AddressConfirmation(mailbox=one, address=one.address, confirmed_at=at, confirmed_by="arrived")
+        for one in mailboxes
+    )
+
+
 def make_mailbox(**values: Any) -> Mailbox:
-    """A mailbox with a password and no server behind it, due now."""
+    """A mailbox with a password and no server behind it, due now; its address is confirmed, but with
+    `confirmed=False`."""
+    confirmed = values.pop("confirmed", True)
     number = next(_numbers)
     defaults: dict[str, Any] = {
         "address": f"box{number}@example.test",
@@ -63,6 +74,8 @@ def make_mailbox(**values: Any) -> Mailbox:
     values.setdefault("workspace", None)
     values["workspace"] = values["workspace"] or make_workspace()
     mailbox = Mailbox.objects.create(**values)
+    if confirmed:
+        confirm(mailbox)
     replace(mailbox, Password(secret()), acting_user=None, now=START)
     return Mailbox.objects.get(pk=mailbox.pk)
 
@@ -130,7 +143,14 @@ def place_of(account: Account) -> dict[str, Any]:
 
 def make_outgoing(sandbox: Sandbox, clock: Clock) -> Outgoing:
     connector = sandbox.connector(FAST)
-    return Outgoing(mail=connector, tokens=connector, bounds=Bounds(), clock=clock)
+    return Outgoing(
+        mail=connector,
+        tokens=connector,
+        bounds=Bounds(),
+        clock=clock,
+        exchangers=sandbox.connector(FAST, tls=opportunistic_client()),
+        exchanger_port=sandbox.exchanger_port,
+    )
 
 
 def evidence(

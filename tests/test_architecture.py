@@ -99,7 +99,7 @@ def test_the_shipped_settings_pass() -> None:
 
 def test_srv5_one_builder_makes_every_message_that_is_sent() -> None:
     """What goes on the wire is a Letter, and the operator's mail has our transport: no other code composes."""
-    made = re.compile(r"\bLetter\(|MIMEText|MIMEMultipart|import EmailMessage$|SMTP\(", re.MULTILINE)
+    made = re.compile(r"\bLetter\(|MIMEText|MIMEMultipart|email\.message import EmailMessage$|SMTP\(", re.MULTILINE)
     files = [path for place in ("mailboxes", "campaigns", "warmup", "config") for path in (ROOT / place).rglob("*.py")]
     found = {
         str(path.relative_to(ROOT)) for path in files if "sandbox" not in path.parts and made.search(path.read_text())

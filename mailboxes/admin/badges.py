@@ -9,7 +9,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+CONFIRM_ADDRESS = "Confirm address"
 _COLOURS = {
+    CONFIRM_ADDRESS: "amber",
     "Connected": "green",
     "Checking": "amber",
     "Reconnect required": "red",

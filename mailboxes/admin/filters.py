@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from mailboxes.diagnosis.categories import Actor
 from mailboxes.models import Mailbox
-from mailboxes.models.mailbox import MailboxQuerySet
+from mailboxes.models.mailbox import MailboxQuerySet, has_confirmed_address
 from mailboxes.providers.presets import names
 from mailboxes.wording import CATEGORY_WORDS
 
@@ -79,6 +79,20 @@ class RestingFilter(SimpleListFilter):
         if self.value() == "risk":
             return queryset.filter(risk_until__gt=timezone.now())
         return queryset.resting() if self.value() else queryset
+
+
+class ConfirmedFilter(SimpleListFilter):
+    """Whether its owner has confirmed the address (C10)."""
+
+    title = "address"
+    parameter_name = "address_is"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, str]]:
+        return (("unconfirmed", "Not confirmed"), ("confirmed", "Confirmed"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Mailbox]) -> QuerySet[Mailbox]:
+        wanted = {"unconfirmed": ~has_confirmed_address(), "confirmed": has_confirmed_address()}.get(self.value() or "")
+        return queryset if wanted is None else queryset.filter(wanted)
 
 
 class HeldFilter(SimpleListFilter):

@@ -17,11 +17,12 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from mailboxes.admin import deeds, page
-from mailboxes.admin.badges import badge
+from mailboxes.admin.badges import CONFIRM_ADDRESS, badge
 from mailboxes.admin.base import ModelAdmin, staff
 from mailboxes.admin.filters import (
     ActorFilter,
     CauseFilter,
+    ConfirmedFilter,
     HeldFilter,
     NeedsReconnectFilter,
     ProviderFilter,
@@ -32,6 +33,7 @@ from mailboxes.admin.forms import MailboxForm
 from mailboxes.health import asked, holds
 from mailboxes.health.renewed import Busy
 from mailboxes.models import AskedCheck, Mailbox
+from mailboxes.models.mailbox import has_confirmed_address
 from mailboxes.reconnect.credentials import Password
 from mailboxes.reconnect.settings import SETTINGS, save
 from mailboxes.wording import ago, cause_words, provider_name
@@ -55,6 +57,7 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
     list_display_links = ("address",)
     list_filter = (
         NeedsReconnectFilter, "status", CauseFilter, ActorFilter, ProviderFilter, HeldFilter, RestingFilter,
+        ConfirmedFilter,
         RemovedFilter,
         ("workspace", AutocompleteSelectFilter),
     )  # fmt: skip
@@ -80,7 +83,11 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Mailbox]:
         under_way = AskedCheck.objects.filter(mailbox=OuterRef("pk"), done_at__isnull=True)
-        return super().get_queryset(request).annotate(being_checked=Exists(under_way))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(being_checked=Exists(under_way), address_confirmed=has_confirmed_address())
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Mailbox], search_term: str
@@ -132,6 +139,8 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
         url = reverse("admin:mailboxes_mailbox_change", args=[obj.pk])
         words = "Paused · " + obj.badge if obj.held_since else obj.badge
         shown = [badge(words, url, "Open the diagnosis and what to do"), *page.resting_badges(obj, timezone.now())]
+        if not getattr(obj, "address_confirmed", True):
+            shown.append(badge(CONFIRM_ADDRESS, title="Its owner has not confirmed the address yet (see its page)"))
         return format_html_join(" ", "{}", ((one,) for one in shown))
 
     @admin.display(description="cause", ordering="category")

@@ -16,6 +16,7 @@ from mailboxes.health.legs import unpack
 from mailboxes.health.limits import Use, uses
 from mailboxes.health.policy import leg_status
 from mailboxes.models import AskedCheck, CheckDay, CheckState, Credential, Mailbox, ReconnectRequest
+from mailboxes.ownership.standing import unconfirmed
 from mailboxes.panels import panels, resumes
 from mailboxes.providers.discovery import domain_of
 from mailboxes.providers.domains import explain
@@ -73,6 +74,7 @@ def context(mailbox: Mailbox, now: datetime, before: datetime | None = None) -> 
         "at_risk": mailbox.risk_until is not None and mailbox.risk_until > now,
         "uses": _uses(mailbox, state, now),
         "domain_sign": _domain_sign(mailbox),
+        "unconfirmed": unconfirmed(mailbox, now),
         "picture": _picture(mailbox, now),
         "timeline": listed,
         "older": older.isoformat() if older else "",

@@ -17,7 +17,8 @@ from mailboxes.inbox.plans import Plan
 from mailboxes.models import FolderCursor, InboxState, InMessage
 from mailboxes.models.sets import update_rows
 from mailboxes.outbox import unknown
-from mailboxes.wire.visits import Cursor, FolderRead, Visit
+from mailboxes.ownership.confirming import ReadMail, confirm_read
+from mailboxes.wire.visits import Cursor, FolderRead, Role, Visit
 
 Finish = Callable[[Sequence[Checked[Visit]], datetime], None]
 
@@ -49,11 +50,18 @@ def store(brought: Sequence[Brought], now: datetime) -> None:
         for one, read in reads
         for message in read.messages
     ]
-    InMessage.objects.bulk_create(rows_of(arrivals, now), ignore_conflicts=True)
+    InMessage.objects.bulk_create(rows_of(_without_codes(arrivals, now), now), ignore_conflicts=True)
     _move_cursors(reads, now)
     _settle_deeds(present)
     _settle_unknown(present, states, now)
     _write_states(present, states, now)
+
+
+def _without_codes(arrivals: Sequence[Arrival], now: datetime) -> list[Arrival]:
+    """All but the codes by which an address was confirmed just now (SPEC C10). What lies in Sent has not arrived."""
+    mails = {at: ReadMail(one.mailbox_id, one.parsed.mark, one.parsed.text) for at, one in enumerate(arrivals)}
+    used = confirm_read([mail for at, mail in mails.items() if arrivals[at].role in (Role.INBOX, Role.JUNK)], now)
+    return [one for at, one in enumerate(arrivals) if mails[at].key not in used]
 
 
 def _unmoved(brought: Sequence[Brought]) -> list[tuple[Brought, FolderRead]]:

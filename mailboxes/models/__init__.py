@@ -2,6 +2,7 @@
 
 from mailboxes.models.account_mail import AccountMail
 from mailboxes.models.checks import AskedCheck, CheckDay, CheckState
+from mailboxes.models.confirmation import AddressConfirmation
 from mailboxes.models.credential import Candidate, Credential, OAuthClient
 from mailboxes.models.domain import MailDomain
 from mailboxes.models.history import AuditEntry, Failure, Heartbeat, ReconnectRequest, StaffAlarm, StatusChange
@@ -17,6 +18,7 @@ from mailboxes.models.workspace import Invitation, Membership, Workspace
 __all__ = [
     "STATUS_LABELS",
     "AccountMail",
+    "AddressConfirmation",
     "AskedCheck",
     "AuditEntry",
     "Candidate",

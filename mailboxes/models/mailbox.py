@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from mailboxes.diagnosis.categories import Actor, Category
+from mailboxes.models.confirmation import AddressConfirmation
 from mailboxes.models.workspace import Workspace
 from mailboxes.states import RECONNECT_REASONS, PauseReason, Status
 from mailboxes.wire.values import Security
@@ -52,9 +53,9 @@ class MailboxQuerySet(models.QuerySet["Mailbox"]):
         return self.filter(status=Status.CONNECTED, held_since__isnull=True)
 
     def can_send(self, now: datetime | None = None) -> MailboxQuerySet:
-        """May send campaign mail now: working, SMTP wanted, not resting, and whatever arrived in a break has been
-        read: else somebody who has answered meanwhile would be written to again."""
-        return self.working().filter(_rested(now), _caught_up(now), wants_smtp=True)
+        """May send campaign mail now: working, SMTP wanted, its address confirmed (C10), not resting, and whatever
+        arrived in a break has been read: else somebody who has answered meanwhile would be written to again."""
+        return self.working().filter(_rested(now), _caught_up(now), is_confirmed(now), wants_smtp=True)
 
     def can_read(self, now: datetime | None = None) -> MailboxQuerySet:
         """May be read now: working, IMAP wanted, and the provider wants no pause of logins."""
@@ -76,6 +77,18 @@ class MailboxQuerySet(models.QuerySet["Mailbox"]):
     def needing_settings(self) -> MailboxQuerySet:
         """Disconnected because of a setting (H16)."""
         return self.filter(status=Status.ERROR, settings_fault=True, needs_reconnect=False)
+
+
+def is_confirmed(now: datetime | None = None) -> Exists:
+    """Its present address is confirmed, or was connected before that was asked for and has time left (C10)."""
+    of_it = AddressConfirmation.objects.filter(mailbox=OuterRef("pk"), address=OuterRef("address"))
+    return Exists(of_it.filter(Q(confirmed_at__isnull=False) | Q(grace_until__gt=now or timezone.now())))
+
+
+def has_confirmed_address() -> Exists:
+    """Its present address is confirmed; time that it has left does not count."""
+    of_it = AddressConfirmation.objects.filter(mailbox=OuterRef("pk"), address=OuterRef("address"))
+    return Exists(of_it.filter(confirmed_at__isnull=False))
 
 
 def _rested(now: datetime | None) -> Q:

@@ -24,6 +24,9 @@ class Trial(models.Model):
     oauth_client = models.ForeignKey("OAuthClient", on_delete=models.PROTECT, null=True, related_name="+")
     identity = models.CharField(max_length=200, blank=True, default="")
     identity_name = models.CharField(max_length=254, blank=True, default="")
+    vouched_by = models.CharField(
+        max_length=9, blank=True, default="", help_text="Who vouches that the address is theirs who consented (C10)."
+    )
     scopes = models.TextField(blank=True, default="")
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     source_ip = models.GenericIPAddressField(null=True)

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from mailboxes.health.explaining import Explanation, explain
 from mailboxes.models import Mailbox, Membership, ReconnectRequest, StatusChange, Workspace
+from mailboxes.ownership.standing import Unconfirmed, load_unconfirmed
 from mailboxes.pages.access import current_workspace, person, private, workspaces_of
 from mailboxes.pages.client import words_of
 from mailboxes.states import Status
@@ -52,11 +53,14 @@ def mailboxes(request: HttpRequest) -> HttpResponse:
         )
     )
     explained = explain(list(page))
+    waits = load_unconfirmed([box.pk for box in page], now)
     context = {
         "workspace": workspace,
         "workspaces": workspaces_of(person(request)),
         "page": page,
-        "rows": [(box, _line(box, box.pk in asked_for, explained.get(box.pk), now)) for box in page],
+        "rows": [
+            (box, _line(box, box.pk in asked_for, explained.get(box.pk), waits.get(box.pk), now)) for box in page
+        ],
         "incidents": sorted({(one.since, one.sentence) for one in explained.values()}),
         "needs": needs,
         "words": words,
@@ -66,7 +70,13 @@ def mailboxes(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/mailboxes.html", context)
 
 
-def _line(mailbox: Mailbox, is_asked_for: bool, explained: Explanation | None, now: datetime) -> str:
+def _line(
+    mailbox: Mailbox,
+    is_asked_for: bool,
+    explained: Explanation | None,
+    unconfirmed: Unconfirmed | None,
+    now: datetime,
+) -> str:
     """What stands below an address."""
     if explained is not None:
         return explained.sentence
@@ -75,6 +85,7 @@ def _line(mailbox: Mailbox, is_asked_for: bool, explained: Explanation | None, n
     parts = [
         "Support asks you to reconnect it" if is_asked_for else "",
         "Paused by support" if mailbox.held_since else "",
+        unconfirmed.label if unconfirmed else "",
         cause_words(mailbox.category) if mailbox.category else "",
         f"since {ago(mailbox.status_since, now)}" if mailbox.category else "",
         "" if mailbox.category else f"checked {ago(checked, now)} ago" if checked else "not checked yet",

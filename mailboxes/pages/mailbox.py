@@ -18,6 +18,7 @@ from mailboxes.health.explaining import explain_one
 from mailboxes.limits import Limited, take
 from mailboxes.links import public_link
 from mailboxes.models import AskedCheck, Credential, Mailbox, ReconnectRequest, Trial
+from mailboxes.ownership.standing import unconfirmed
 from mailboxes.pages.access import acts_as_staff, mailbox_for, person, private
 from mailboxes.pages.stages import legs_shown
 from mailboxes.panels import panels, resumes
@@ -99,6 +100,7 @@ def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, An
         "pending": bool(trial or (check and check.done_at is None) or found.status == Status.UNVERIFIED),
         "request_open": request_open,
         "administrator_url": _administrator_url(found),
+        "unconfirmed": unconfirmed(found, now),
         "panels": made,
         "resumes": resumes(found, made),
         "as_staff": as_staff,

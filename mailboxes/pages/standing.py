@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from mailboxes.models import Mailbox
+from mailboxes.models.mailbox import is_confirmed
 from mailboxes.states import Status
 from mailboxes.wording import cause_words
 
@@ -17,6 +18,8 @@ def why_it_waits(mailbox: Mailbox, now: datetime) -> str:
         return "it is set up to read only"
     if stopped := why_it_stands_still(mailbox):
         return stopped
+    if not Mailbox.objects.filter(is_confirmed(now), pk=mailbox.pk).exists():
+        return "its address is not confirmed yet"
     if mailbox.resting_until is not None and mailbox.resting_until > now:
         return f"it rests at its provider's sending limit until {mailbox.resting_until:%-d %B, %H:%M} UTC"
     if mailbox.risk_until is not None and mailbox.risk_until > now:

@@ -8,6 +8,7 @@ from django.urls import path
 from mailboxes.pages import (
     account,
     administrator,
+    confirming,
     consent,
     credentials,
     help,  # the page's name
@@ -24,6 +25,8 @@ urlpatterns = [
     path("mailboxes/<int:pk>/", mailbox.mailbox, name="mailbox"),
     path("mailboxes/<int:pk>/live/", mailbox.live, name="mailbox-live"),
     path("mailboxes/<int:pk>/check/", mailbox.check, name="mailbox-check"),
+    path("mailboxes/<int:pk>/confirm/", confirming.confirm, name="mailbox-confirm"),
+    path("mailboxes/<int:pk>/confirm/again/", confirming.again, name="mailbox-confirm-again"),
     path("mailboxes/<int:pk>/remove/", mailbox.remove, name="mailbox-remove"),
     path("mailboxes/<int:pk>/credentials/", credentials.credentials, name="credentials"),
     path("inbox/", inbox.inbox, name="inbox"),

@@ -12,6 +12,7 @@ from django.db import transaction
 from mailboxes.health.evidence import from_report
 from mailboxes.health.record import record
 from mailboxes.models import AuditEntry, Candidate, CheckState, Credential, Mailbox, Trial
+from mailboxes.ownership.asking import vouch
 from mailboxes.reconnect.settings import SETTINGS, save
 from mailboxes.reconnect.trials import credential_of
 from mailboxes.reconnect.verdict import Finding
@@ -86,6 +87,8 @@ def _store(trial: Trial, place: Mapping[str, Any], acting_user: AbstractBaseUser
             setattr(mailbox, name, place[name])
     credential = credential_of(trial, candidate)
     save(mailbox, changed=changed, credential=credential, acting_user=acting_user, now=now)
+    if trial.vouched_by:
+        vouch(mailbox, trial.vouched_by, now)
     candidate.delete()
     Trial.objects.filter(pk=trial.pk).update(kept_at=now, mailbox=mailbox)
     return mailbox

@@ -12,6 +12,7 @@ from django.db.models import F
 
 from mailboxes.health.renewed import start_over
 from mailboxes.models import AuditEntry, CheckState, Credential, Mailbox
+from mailboxes.ownership.asking import start as start_confirmation
 from mailboxes.reconnect.credentials import NewCredential, replace
 from mailboxes.wire.values import Endpoint
 
@@ -53,6 +54,7 @@ def save(
     if changed and not is_new:
         mailbox.save(update_fields=sorted(names))
     _audit(mailbox, is_new, changed, acting_user, now)
+    start_confirmation(mailbox, now)
     if credential is not None:
         replace(mailbox, credential, acting_user=acting_user, now=now)
     elif set(changed) - BESIDE_THE_LOGIN:

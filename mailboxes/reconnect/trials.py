@@ -42,6 +42,7 @@ class Wish:
     source_ip: str | None = None
     test_only: bool = False
     must_arrive: bool = False
+    vouched_by: str = ""
 
 
 @transaction.atomic
@@ -60,6 +61,7 @@ def begin(wish: Wish, *, acting_user: AbstractBaseUser, now: datetime) -> Trial:
         source_ip=wish.source_ip,
         test_only=wish.test_only,
         must_arrive=wish.must_arrive,
+        vouched_by=wish.vouched_by,
         asked_at=now,
         **_public(wish),
     )

@@ -35,6 +35,7 @@ class Account(Folders):
     hang_up: str = ""  # once, at the end of a message: "before-accept" takes it not, "after-accept" takes it unsaid
     refuses: dict[str, str] = field(default_factory=dict)  # the reply to RCPT TO, by the recipient's address
     smtp_offers: tuple[str, ...] = ("8BITMIME",)  # extensions after EHLO; what is not offered is refused
+    is_at_exchanger: bool = True  # False: the domain's MX leads elsewhere, and no mail from outside comes here
     smtp: Endpoint | None = None
     imap: Endpoint | None = None
 

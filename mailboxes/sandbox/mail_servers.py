@@ -10,11 +10,12 @@ from typing import Any
 
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.authority import Authority
+from mailboxes.sandbox.exchanger import ExchangerSession
 from mailboxes.sandbox.imap_server import ImapSession
 from mailboxes.sandbox.post_office import PostOffice
 from mailboxes.sandbox.session import Session
 from mailboxes.sandbox.smtp_server import SmtpSession
-from mailboxes.wire.values import Endpoint
+from mailboxes.wire.values import Endpoint, Security
 
 LOOPBACK = "127.0.0.1"
 LONGEST_READ = 16 * 1024 * 1024  # a whole message is read at once
@@ -27,6 +28,7 @@ class MailServers:
     def __init__(self, authority: Authority, post_office: PostOffice) -> None:
         self._authority = authority
         self._post_office = post_office
+        self.exchanger = Account("postmaster@exchanger.test", "", Security.STARTTLS)
         self._listening: dict[tuple[str, str], asyncio.Server] = {}
         self._held: dict[tuple[str, str], socket.socket] = {}
         self._sessions: dict[Session, None] = {}  # a set that keeps its order, so that a seed chooses the same ones
@@ -39,6 +41,18 @@ class MailServers:
             self._listening[account.address, leg] = server
             places.append(Endpoint(host, server.sockets[0].getsockname()[1], account.security))
         account.smtp, account.imap = places
+
+    async def open_exchanger(self) -> int:
+        """Start the exchanger of all domains; its port."""
+        account = self.exchanger
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await ExchangerSession(account, self._authority, reader, writer, self._post_office).run()
+
+        server = await asyncio.start_server(serve, LOOPBACK, 0, limit=LONGEST_READ)
+        self._listening[account.address, "smtp"] = server
+        port: int = server.sockets[0].getsockname()[1]
+        return port
 
     async def follow(self, account: Account) -> None:
         """Listen, or keep the port and refuse: a bound socket that does not listen refuses connections."""

@@ -77,6 +77,19 @@ class PostOffice:
             if back and mail_from:
                 sender_account.receive(back)
 
+    def knows(self, address: str) -> bool:
+        """True where somebody has this address, as the domain's exchanger sees it."""
+        return self._account(address) is not None or address.lower() in self.people
+
+    def deliver(self, mail_from: str, recipients: Sequence[str], raw: bytes) -> None:
+        """Bring a message that came from outside, by the domain's exchanger; it is not counted in `arrived`."""
+        for recipient in dict.fromkeys(recipients):
+            self._bring(recipient, mail_from, raw)
+
+    def _account(self, address: str) -> Account | None:
+        account = self.accounts.get(address) or self.accounts.get(address.lower())
+        return account if account is not None and account.is_at_exchanger else None
+
     def answer(self, person: str, account: str, text: str, to_message: bytes | None = None) -> bytes:
         """A person's message arrives at an account now, and is given: in reply to `to_message`, or else to what the
         account last sent to them; with b"" it replies to nothing."""
@@ -90,7 +103,7 @@ class PostOffice:
 
     def _bring(self, recipient: str, sender: str, raw: bytes) -> bytes | None:
         """Give the message to whoever has the address; what comes back to the sender, or None."""
-        account = self.accounts.get(recipient) or self.accounts.get(recipient.lower())
+        account = self._account(recipient)
         if account is not None:
             account.receive(raw)
             return None

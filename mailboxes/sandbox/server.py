@@ -23,6 +23,7 @@ from mailboxes.sandbox.post_office import Person, PostOffice
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.resolver import DnsResolver
+from mailboxes.wire.tls import TlsClient
 from mailboxes.wire.values import Limits, Security
 
 TOKEN_HOST = "login.sandbox.test"
@@ -45,7 +46,7 @@ class Sandbox:
         self._web: list[asyncio.Server] = []
         self._sites: set[int] = set()
         self._dns: asyncio.DatagramTransport | None = None
-        self.dns_port = self.token_port = self.consent_port = 0
+        self.dns_port = self.token_port = self.consent_port = self.exchanger_port = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -84,7 +85,7 @@ class Sandbox:
     def ports(self) -> frozenset[int]:
         """Every port that a client must be allowed to reach."""
         places = [place for one in self.accounts.values() for place in (one.smtp, one.imap) if place]
-        return frozenset({self.token_port} | self._sites | {place.port for place in places})
+        return frozenset({self.token_port, self.exchanger_port} | self._sites | {place.port for place in places})
 
     def add(self, address: str, password: str, security: Security = Security.SSL, fault: Fault = NO_FAULT) -> Account:
         """Open an account with its two servers."""
@@ -131,8 +132,19 @@ class Sandbox:
             self._sites.discard(port)
             self._loop.call_soon_threadsafe(server.close)
 
-    def connector(self, limits: Limits, on_connect: Callable[[str, int], None] | None = None) -> Connector:
-        """A connector that may reach the sandbox, by its name server and authority."""
+    @property
+    def exchanger(self) -> Account:
+        """The exchanger's own record: what it has seen, and whom it refuses."""
+        return self._mail.exchanger
+
+    def connector(
+        self,
+        limits: Limits,
+        on_connect: Callable[[str, int], None] | None = None,
+        *,
+        tls: TlsClient | None = None,
+    ) -> Connector:
+        """A connector that may reach the sandbox, by its name server and authority, or with a TLS client of its own."""
         policy = AddressPolicy(
             ports=frozenset(), allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),), allowed_ports=self.ports
         )
@@ -140,7 +152,7 @@ class Sandbox:
         return Connector(
             resolver=resolver,
             policy=policy,
-            tls=self.authority.client(),
+            tls=tls or self.authority.client(),
             limits=limits,
             on_connect=on_connect,
         )
@@ -155,6 +167,8 @@ class Sandbox:
             "MAIL_ALLOWED_NETWORKS": "127.0.0.0/8",
             "MAIL_ALLOWED_PORTS": ",".join(str(port) for port in sorted(self.ports)),
             "MAIL_CA_FILE": str(ca_file),
+            "MAIL_EXCHANGER_PORT": str(self.exchanger_port),
+            "CODE_MAIL": "direct",
         }
 
     def _do(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -174,6 +188,8 @@ class Sandbox:
         self.token_port, self.consent_port = (server.sockets[0].getsockname()[1] for server in self._web)
         self.provider.base_url = f"https://{TOKEN_HOST}:{self.token_port}"
 
+        self.exchanger_port = await self._mail.open_exchanger()
+
     async def _stop(self) -> None:
         self._mail.close()
         for server in self._web:
@@ -191,5 +207,7 @@ class Sandbox:
         for account in self.accounts.values():
             if name in account.hosts:
                 return Zone(fault=account.fault.dns)
-        domains = {address.rpartition("@")[2] for address in self.accounts}
+        if name.startswith("mx."):
+            return Zone()
+        domains = {address.rpartition("@")[2] for address in (*self.accounts, *self.people)}
         return self.zones.get(name, Zone(exchangers=(f"mx.{name}",)) if name in domains else None)

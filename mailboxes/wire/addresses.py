@@ -12,6 +12,7 @@ import idna
 
 MAIL_PORTS = frozenset({465, 587, 2525, 993, 143})
 TOKEN_PORTS = frozenset({443})
+EXCHANGER_PORTS = frozenset({25})
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -61,7 +61,7 @@ async def send_letter(wanted: LegTarget, letter: Letter, connector: Connector, m
     report = recorder.report(round((loop.time() - began) * 1000))
     if unfit:
         return Delivery(Fate.UNFIT, report, unfit)
-    return Delivery(Fate.STOPPED if stopped else _fate(report, body_sent=session.body_sent), report)
+    return Delivery(Fate.STOPPED if stopped else fate_of(report, body_sent=session.body_sent), report)
 
 
 async def _asked(may_go: MayGo) -> bool:
@@ -73,7 +73,8 @@ async def _asked(may_go: MayGo) -> bool:
         return False
 
 
-def _fate(report: Report, *, body_sent: bool) -> Fate:
+def fate_of(report: Report, *, body_sent: bool) -> Fate:
+    """Return what became of a letter; `body_sent` where all of it had left for the server."""
     if report.ok:
         return Fate.SENT
     step = report.failed

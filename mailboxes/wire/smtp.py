@@ -100,11 +100,15 @@ class SmtpSession:
 
     def open(self) -> Dialogue[SmtpReply]:
         """Greeting and EHLO; STARTTLS where the endpoint wants it, and EHLO anew after it."""
+        yield from self.greet()
+        if self.security is Security.STARTTLS:
+            yield from self.start_tls()
+
+    def greet(self) -> Dialogue[SmtpReply]:
+        """Greeting and EHLO."""
         reply = yield Read(Stage.GREETING)
         _expect(reply, Stage.GREETING, reply.code == 220)
         yield from self._ehlo()
-        if self.security is Security.STARTTLS:
-            yield from self._starttls()
 
     def authenticate(self, login: Login) -> Dialogue[SmtpReply]:
         """Log in once, by the one mechanism that fits."""
@@ -161,7 +165,8 @@ class SmtpSession:
         _expect(reply, Stage.GREETING, reply.positive)
         self.extensions = parse_extensions(reply.lines[1:])
 
-    def _starttls(self) -> Dialogue[SmtpReply]:
+    def start_tls(self) -> Dialogue[SmtpReply]:
+        """STARTTLS, and EHLO anew."""
         if "STARTTLS" not in self.extensions:
             text = "STARTTLS extension not supported by server"
             raise WireFault(Stage.TLS, "STARTTLS_NOT_OFFERED", text)

@@ -64,6 +64,7 @@ class Secured:
     offered: bool
     verdict: _Verdict = field(default_factory=_Verdict)
     open: bool = False
+    verifies: bool = True
 
     def __post_init__(self) -> None:
         self.tls.set_app_data(self.verdict)
@@ -76,7 +77,7 @@ class Secured:
             return False
         except SSL.Error as error:
             raise _fault(self.verdict, error) from None
-        if not self.resumed:
+        if self.verifies and not self.resumed:
             self._verify_name()
         self.open = True
         return True
@@ -130,9 +131,18 @@ class TlsClient:
     """
 
     def __init__(
-        self, context: SSL.Context, resume_for_s: float = RESUME_FOR_S, clock: Callable[[], float] = time.time
+        self,
+        context: SSL.Context,
+        resume_for_s: float = RESUME_FOR_S,
+        clock: Callable[[], float] = time.time,
+        *,
+        verifies: bool = True,
     ) -> None:
-        context.set_verify(SSL.VERIFY_PEER, _verified)
+        if verifies:
+            context.set_verify(SSL.VERIFY_PEER, _verified)
+        else:
+            context.set_verify(SSL.VERIFY_NONE)
+        self._verifies = verifies
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         # OpenSSL's own cache would strike a session off after its first use.
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
@@ -154,7 +164,7 @@ class TlsClient:
         tls.set_tlsext_host_name(host.encode("ascii"))
         if session is not None:
             tls.set_session(session)
-        return Secured(tls, place, offered=session is not None)
+        return Secured(tls, place, offered=session is not None, verifies=self._verifies)
 
     def keep(self, secured: Secured) -> None:
         """Remember a verified connection's session. TLS 1.3 sends it after the handshake: call this at the end.
@@ -189,6 +199,12 @@ def tls_client(ca_file: Path | None = None, resume_for_s: float = RESUME_FOR_S) 
     if ca_file is not None:
         context.load_verify_locations(str(ca_file))
     return TlsClient(context, resume_for_s)
+
+
+def opportunistic_client() -> TlsClient:
+    """A client for mail exchangers alone, which often show no valid certificate: encryption against listeners, as all
+    mail servers do it among each other (RFC 7435). No secret of a customer's goes this way."""
+    return TlsClient(SSL.Context(SSL.TLS_CLIENT_METHOD), resume_for_s=0, verifies=False)
 
 
 @lru_cache(MOST_KEPT)

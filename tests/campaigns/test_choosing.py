@@ -19,7 +19,7 @@ from mailboxes.models import InboxState, Mailbox, OutMessage, Pace
 from mailboxes.reconnect.removal import remove
 from mailboxes.wire.values import Leg
 from tests.campaigns.desk import DAY, deliver, leads, ready, turn
-from tests.make import IMAP_REFUSED, START, evidence, make_workspace
+from tests.make import IMAP_REFUSED, START, confirm, evidence, make_workspace
 from tests.post import make_campaign, run
 
 pytestmark = pytest.mark.django_db
@@ -180,6 +180,7 @@ def test_choosing_claiming_and_settling_cost_the_same_queries_for_ten_and_a_thou
             Mailbox(workspace=workspace, address=f"m{amount}-{n}@x.test", status="connected", status_since=START)
             for n in range(amount)
         )
+        confirm(*made)
         InboxState.objects.bulk_create(InboxState(mailbox=one, complete_at=START) for one in made)
         Pace.objects.bulk_create(Pace(mailbox=one, next_send_at=START) for one in made)
         run(make_campaign(made, [f"{amount}-{one}" for one in leads(amount)], steps=1), START)

@@ -16,7 +16,7 @@ from mailboxes.outbox import claim, settling
 from mailboxes.states import Status
 from mailboxes.wire.letters import Delivery, Fate
 from mailboxes.wire.values import Leg, Report, Stage, Step
-from tests.make import IMAP_REFUSED, START, evidence, make_mailbox, make_workspace
+from tests.make import IMAP_REFUSED, START, confirm, evidence, make_mailbox, make_workspace
 from warmup import pairing
 from warmup.choosing import choose
 from warmup.models import Exchange, Pool, PoolMember
@@ -167,6 +167,7 @@ def test_w4_choosing_costs_the_same_queries_in_a_small_and_in_a_large_pool() -> 
             Mailbox(workspace=people[n % 5], address=f"{n}@x{amount}.test", status="connected", status_since=START)
             for n in range(amount)
         )
+        confirm(*made)
         InboxState.objects.bulk_create(InboxState(mailbox=one, complete_at=START) for one in made)
         Pace.objects.bulk_create(Pace(mailbox=one, next_send_at=START) for one in made)
         PoolMember.objects.bulk_create(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mailboxes.health.record import record
 from mailboxes.models import InboxState, InMessage, Mailbox, OutMessage, Pace, Workspace
 from mailboxes.wire.values import Leg
-from tests.make import START, evidence, make_mailbox, make_workspace
+from tests.make import START, confirm, evidence, make_mailbox, make_workspace
 from tests.warmup.test_exchanges import DAY, MINUTE, members, turn
 from warmup import days, pairing
 from warmup.accounts import canonical
@@ -202,6 +202,7 @@ def test_code11_pairing_costs_the_same_queries_for_any_number_of_senders(
                     status_since=START)
             for n in range(500)
         )  # fmt: skip
+        confirm(*made)
         InboxState.objects.bulk_create(InboxState(mailbox=one, complete_at=START) for one in made)
         Pace.objects.bulk_create(Pace(mailbox=one, next_send_at=START) for one in made)
         PoolMember.objects.bulk_create(

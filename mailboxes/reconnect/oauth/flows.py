@@ -138,6 +138,7 @@ def keep_grant(
         taken.mailbox,
         taken.source_ip,
         must_arrive=not pinned[0] and sign_in_as is not SignInAs.OWNER,
+        vouched_by=known.name if identity.vouched_address(known.name, response) == taken.flow.address.lower() else "",
     )
     return begin(wish, acting_user=user, now=taken.now)
 

@@ -40,6 +40,27 @@ def of(provider: str, claims: Mapping[str, Any]) -> Identity:
     return Identity(":".join(str(part) for part in parts)[:200], str(sign_in).lower()[:254], address[:254])
 
 
+def vouched_address(provider: str, claims: Mapping[str, Any]) -> str:
+    """Return the login address that the provider vouches for, in lower case; "" for none (SPEC C10).
+
+    Google is an authority for gmail.com and for the Workspace domain in `hd` alone: another address was merely verified
+    once. Microsoft's `xms_edov` says that the address's domain is verified; without it anybody sets `email`.
+    """
+    address = str(claims.get("email") or "").lower()
+    domain = address.rpartition("@")[2]
+    if provider == "google":
+        hosted = str(claims.get("hd") or "").lower()
+        is_vouched = _is_true(claims.get("email_verified")) and domain in ("gmail.com", "googlemail.com", hosted)
+    else:
+        login = str(claims.get("preferred_username") or claims.get("upn") or "").lower()
+        is_vouched = _is_true(claims.get("xms_edov")) and address == login
+    return address if is_vouched and domain else ""
+
+
+def _is_true(claim: object) -> bool:
+    return claim is True or claim == 1 or str(claim).lower() in ("true", "1")
+
+
 def check(who: Identity, *, mailbox_address: str, pinned: str, pinned_name: str, sign_in_as: SignInAs) -> None:
     """Raise Refused for another identity than the pinned one; without a pin, than the mailbox's own address, unless the
     person said that it is an alias or a shared mailbox: then the test of the mailbox decides."""
