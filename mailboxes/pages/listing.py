@@ -58,9 +58,7 @@ def mailboxes(request: HttpRequest) -> HttpResponse:
         "workspace": workspace,
         "workspaces": workspaces_of(person(request)),
         "page": page,
-        "rows": [
-            (box, _line(box, box.pk in asked_for, explained.get(box.pk), waits.get(box.pk), now)) for box in page
-        ],
+        "rows": [(box, _line(box, box.pk in asked_for, explained.get(box.pk), waits.get(box.pk), now)) for box in page],
         "incidents": sorted({(one.since, one.sentence) for one in explained.values()}),
         "needs": needs,
         "words": words,

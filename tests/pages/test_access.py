@@ -16,7 +16,15 @@ from mailboxes.reconnect.trials import Wish, begin
 from tests.make import START, make_mailbox, make_member, make_workspace, register, secret
 
 pytestmark = pytest.mark.django_db
-BY_MAILBOX = ["mailbox", "mailbox-live", "mailbox-check", "mailbox-confirm", "mailbox-confirm-again", "mailbox-remove", "credentials"]
+BY_MAILBOX = [
+    "mailbox",
+    "mailbox-live",
+    "mailbox-check",
+    "mailbox-confirm",
+    "mailbox-confirm-again",
+    "mailbox-remove",
+    "credentials",
+]
 BY_MESSAGE = ["inbox-message", "inbox-reply"]  # tried in test_inbox_pages.py
 BY_TRIAL = ["trial", "trial-progress", "trial-keep", "trial-discard"]
 FOR_ALL = {

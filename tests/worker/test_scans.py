@@ -22,6 +22,7 @@ from mailboxes.health import asked, due
 from mailboxes.inbox import due as inbox_due
 from mailboxes.inbox import rounds
 from mailboxes.models import (
+    AddressConfirmation,
     AskedCheck,
     CheckState,
     InboxState,
@@ -47,6 +48,7 @@ LATER = START + timedelta(days=1)
 BEFORE = START - timedelta(days=1)
 # Small ones are read whole, and rightly so.
 BIG: tuple[type[models.Model], ...] = (
+    AddressConfirmation,
     Mailbox, CheckState, InboxState, Pace, OutMessage, InMessage, Lead, LeadMessage, PoolMember, Exchange, StatusChange,
     AskedCheck, Trial, Suppression,
 )  # fmt: skip
@@ -87,6 +89,8 @@ def filled() -> Mailbox:
     multiply(rest, id="i", address=text("m{}@many.test"))
     for model in (CheckState, InboxState, Pace):
         multiply(model._default_manager.get(pk=rest.pk), mailbox_id="i")
+    confirmed = AddressConfirmation.objects.get(mailbox=rest)
+    multiply(confirmed, id="i", mailbox_id="i", address=text("m{}@many.test"))
     change = StatusChange.objects.filter(mailbox=rest).first() or StatusChange.objects.create(
         mailbox=rest, number=1, at=BEFORE, from_status="unverified", to_status="connected"
     )
