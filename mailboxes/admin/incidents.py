@@ -95,7 +95,7 @@ class IncidentAdmin(ReadOnlyAdmin):
         if not obj.examples:
             return "–"
         rows = ((times, text) for text, times in obj.examples)
-        return format_html_join("", '<p>{} × <code class="pm-cut">{}</code></p>', rows)
+        return format_html_join("", '<p>{} × <code>{}</code></p>', rows)
 
     @admin.display(description="what happened")
     def time_line(self, obj: Incident) -> SafeString:
@@ -126,7 +126,7 @@ def scope_words(scope: str) -> str:
     if kind == "client":
         return f"Sign-in of {name}"
     preset = by_id(name) if kind == "provider" else None
-    return preset.name if preset is not None else name
+    return preset.name if preset is not None else name if kind == "host" else name.capitalize()
 
 
 def _shown(at: datetime) -> str:

@@ -103,7 +103,7 @@ class Incident(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.scope} {self.leg} {self.failure_class}"
+        return f"{self.scope.partition(':')[2]} ({self.leg.upper()}, {self.failure_class})"
 
 
 class HostBudget(models.Model):
