@@ -175,6 +175,8 @@ KEEP_FAILURES_DAYS = env.float("KEEP_FAILURES_DAYS", default=30.0)
 KEEP_CHANGES_DAYS = env.float("KEEP_CHANGES_DAYS", default=400.0)
 KEEP_ROLLUPS_DAYS = env.float("KEEP_ROLLUPS_DAYS", default=60.0)
 
+# Mail that is new in a folder and arrived so many days before the last reading was moved or imported there: no answer.
+READ_BACK_DAYS = env.float("READ_BACK_DAYS", default=30.0)
 KEEP_MAIL_DAYS = env.float("KEEP_MAIL_DAYS", default=400.0)
 KEEP_WARMUP_DAYS = env.float("KEEP_WARMUP_DAYS", default=30.0)
 

@@ -10,10 +10,11 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from mailboxes.admin.base import ModelAdmin, ReadOnlyAdmin, staff
-from mailboxes.models import AuditEntry, OAuthClient, StaffAlarm, StatusChange
+from mailboxes.models import AuditEntry, OAuthClient, StaffAlarm, StatusChange, UnreadMessage
 from mailboxes.reconnect.oauth.registrations import Registration, registration
 
 
@@ -42,6 +43,17 @@ class StatusChangeAdmin(ReadOnlyAdmin):
     list_display = ("at", "mailbox", "from_status", "to_status", "to_reason", "category", "source")
     list_select_related = ("mailbox",)
     list_filter = ("to_status",)
+    show_full_result_count = False
+
+
+@admin.register(UnreadMessage)
+class UnreadMessageAdmin(ReadOnlyAdmin):
+    """What a server announced and did not give."""
+
+    list_display = ("last_at", "mailbox", "folder", "uid", "tries", "noted_at", "reason")
+    list_select_related = ("mailbox",)
+    list_filter = (("mailbox", AutocompleteSelectFilter),)
+    list_filter_submit = True
     show_full_result_count = False
 
 

@@ -8,6 +8,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from mailboxes.admin.badges import list_url
+from mailboxes.inbox.unread import count_noted
 from mailboxes.models import InboxState, Mailbox, OutMessage
 from mailboxes.models.mailbox import READ_LATELY
 from mailboxes.panels import Panel, register
@@ -20,11 +21,14 @@ _WAITING = (State.QUEUED, State.CLAIMED, State.ON_WIRE)
 
 @register
 def panel(mailbox: Mailbox) -> Panel:
-    """Reading and sending, in two queries."""
+    """Reading and sending, in three queries."""
     now = timezone.now()
     read_until = InboxState.objects.filter(mailbox=mailbox).values_list("complete_at", flat=True).first()
     waiting, unknown = _counts(mailbox)
     lines = [(_reading(mailbox, read_until, now), list_url("mailboxes_inmessage", mailbox__id__exact=mailbox.pk))]
+    if noted := count_noted(mailbox.pk):
+        words = _number(noted, "was", "were", "stepped over: the server did not give it. A mail program may show more")
+        lines.append((words.replace("give it", "give them") if noted > 1 else words, _noted(mailbox)))
     if mailbox.wants_smtp:
         lines.append((_number(waiting, "waits", "wait", "to be sent"), _outbox(mailbox, State.QUEUED)))
     if unknown:
@@ -70,6 +74,10 @@ def _number(amount: int, one: str, many: str, rest: str) -> str:
 
 def _outbox(mailbox: Mailbox, state: str) -> str:
     return list_url("mailboxes_outmessage", mailbox__id__exact=mailbox.pk, state=str(state))
+
+
+def _noted(mailbox: Mailbox) -> str:
+    return list_url("mailboxes_unreadmessage", mailbox__id__exact=mailbox.pk)
 
 
 def _resumes(mailbox: Mailbox, until: datetime | None, waiting: int) -> str:

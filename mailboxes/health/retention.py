@@ -27,6 +27,7 @@ from mailboxes.models import (
     RateLimit,
     StatusChange,
     Trial,
+    UnreadMessage,
 )
 
 CHUNK = 2000
@@ -78,6 +79,7 @@ def _past(now: datetime) -> Mapping[str, QuerySet[Any]]:
         "warm-up mail received": warm_in.order_by("stored_at"),
         "warm-up mail sent": warm_out.order_by("created_at"),
         "mail received": InMessage.objects.filter(stored_at__lt=mail).order_by("stored_at"),
+        "messages not read": UnreadMessage.objects.filter(last_at__lt=mail).order_by("last_at"),
         "mail sent": OutMessage.objects.filter(created_at__lt=mail, state__in=ENDED).order_by("created_at"),
         "failed logins of late": LoginSample.objects.filter(at__lt=now - SAMPLES_KEPT).order_by("at"),
         "counts of logins": LoginCount.objects.filter(slot__lt=now - COUNTS_KEPT, worse=0).order_by("slot"),

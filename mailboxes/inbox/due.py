@@ -49,8 +49,8 @@ def watch(mailbox_ids: Iterable[int], now: datetime) -> None:
     InboxState.objects.filter(stale, mailbox_id__in=ids).update(watched_until=now + WATCHED_FOR)
 
 
-def next_after(now: datetime, *, complete: bool, keen: bool) -> datetime:
-    """When a mailbox is read again after a visit."""
-    if not complete:
+def next_after(now: datetime, *, at_once: bool, keen: bool) -> datetime:
+    """When a mailbox is read again after a visit: at once where that brings more."""
+    if at_once:
         return now
     return now + (KEEN_EVERY if keen else tempo.lasting(EVERY))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from mailboxes.inbox.bounces import Outcome
 from mailboxes.inbox.parsing import Kind, Parsed
@@ -25,6 +25,8 @@ from mailboxes.models import InMessage, OutMessage
 from mailboxes.outbox import marks, unknown
 from mailboxes.wire.visits import Fetched, Role
 
+FIRST_ARRIVAL = datetime(1990, 1, 1, tzinfo=UTC)  # no mail is older that a mailbox of today receives
+LATEST_ARRIVAL = timedelta(days=2)  # from now on: zones and clocks are at most so far apart
 MOST_REFERENCES = 20
 MOST_SENT = 1000
 THREAD_CHARS = 500
@@ -145,7 +147,7 @@ def _row(one: Arrival, match: _Match, house: House, now: datetime) -> InMessage:
         reply_to=_reply_to(one, house),
         subject=parsed.subject,
         text=parsed.text,
-        arrived_at=one.fetched.arrived_at or parsed.date or now,
+        arrived_at=_arrival(one.fetched.arrived_at or parsed.date or now, now),
         stored_at=now,
         size=min(one.fetched.size, LARGEST),
         seen=one.fetched.seen,
@@ -156,6 +158,11 @@ def _row(one: Arrival, match: _Match, house: House, now: datetime) -> InMessage:
         bounce_text=bounce.diagnostic if bounce else "",
         waits_for=purpose if purpose in _TAKEN else "",
     )
+
+
+def _arrival(told: datetime, now: datetime) -> datetime:
+    """A time that a server or a sender told; now, where it cannot be one."""
+    return told if FIRST_ARRIVAL <= told <= now + LATEST_ARRIVAL else now
 
 
 def _reply_to(one: Arrival, house: House) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from django.conf import settings
+
+from mailboxes.inbox import unread
 from mailboxes.models import FolderCursor, InboxState, InMessage, Mailbox, OutMessage
 from mailboxes.outbox import unknown
 from mailboxes.wire.visits import Cursor, Deed, DeedKind, Role, VisitPlan
@@ -34,12 +37,17 @@ class _Known:
     deeds: defaultdict[int, list[Deed]] = field(default_factory=lambda: defaultdict(list))
     sought: Mapping[int, list[str]] = field(default_factory=dict)
     probes: Mapping[int, str] = field(default_factory=dict)
+    obstacles: Mapping[tuple[int, str, int], unread.Obstacles] = field(default_factory=dict)
 
 
 def plan_visits(mailbox_ids: Collection[int], now: datetime) -> dict[int, Plan]:
     """A plan for each mailbox, in a constant number of queries."""
     states = {state.mailbox_id: state for state in InboxState.objects.filter(mailbox_id__in=mailbox_ids)}
-    known = _Known(sought=unknown.sought(mailbox_ids), probes=_probes(states.values(), now))
+    known = _Known(
+        sought=unknown.sought(mailbox_ids),
+        probes=_probes(states.values(), now),
+        obstacles=unread.load_obstacles(mailbox_ids),
+    )
     for cursor in FolderCursor.objects.filter(mailbox_id__in=mailbox_ids):
         known.cursors[cursor.mailbox_id].append(cursor)
     for mailbox_id, deed in _deeds(mailbox_ids, now):
@@ -51,11 +59,13 @@ def plan_visits(mailbox_ids: Collection[int], now: datetime) -> dict[int, Plan]:
 def _plan(state: InboxState, folder: str, created_at: datetime, known: _Known, now: datetime) -> Plan:
     key = state.mailbox_id
     since = ((state.complete_at or created_at) - BEFORE_THE_GAP).date()
+    oldest = since - timedelta(days=settings.READ_BACK_DAYS)
     probe = known.probes.get(key, "")
     visit = VisitPlan(
         inbox=folder,
-        cursors=tuple(_cursor(row, since) for row in known.cursors[key]),
+        cursors=tuple(_cursor(row, since, oldest, known) for row in known.cursors[key]),
         since=since,
+        oldest=oldest,
         deeds=tuple(known.deeds[key][:MOST_DEEDS]),
         sought=(*known.sought.get(key, ()), *([probe] if probe else [])),
         places=_places(state, folder, now),
@@ -63,8 +73,11 @@ def _plan(state: InboxState, folder: str, created_at: datetime, known: _Known, n
     return Plan(visit, probe)
 
 
-def _cursor(row: FolderCursor, since: date) -> Cursor:
-    return Cursor(Role(row.role), row.folder, row.uidvalidity, row.last_uid, since)
+def _cursor(row: FolderCursor, since: date, oldest: date, known: _Known) -> Cursor:
+    met = known.obstacles.get((row.mailbox_id, row.folder, row.uidvalidity), unread.NO_OBSTACLES)
+    return Cursor(
+        Role(row.role), row.folder, row.uidvalidity, row.last_uid, since, oldest, met.passed_over, met.is_pending
+    )
 
 
 def _places(state: InboxState, folder: str, now: datetime) -> Mapping[Role, str] | None:

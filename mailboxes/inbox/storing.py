@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailboxes.health.check import Checked
-from mailboxes.inbox import due, plugs
+from mailboxes.inbox import due, plugs, unread
 from mailboxes.inbox.matching import Arrival, rows_of
 from mailboxes.inbox.parsing import parse
 from mailboxes.inbox.plans import Plan
@@ -51,6 +51,7 @@ def store(brought: Sequence[Brought], now: datetime) -> None:
         for message in read.messages
     ]
     InMessage.objects.bulk_create(rows_of(_without_codes(arrivals, now), now), ignore_conflicts=True)
+    unread.record(((one.mailbox_id, read) for one, read in reads), now)
     _move_cursors(reads, now)
     _settle_deeds(present)
     _settle_unknown(present, states, now)
@@ -124,9 +125,7 @@ def _write_states(brought: Sequence[Brought], states: dict[int, InboxState], now
     for one in brought:
         state = states[one.mailbox_id]
         watched = state.watched_until is not None and state.watched_until > now
-        state.next_read_at = due.next_after(
-            now, complete=one.visit.complete or not one.visit.report.ok, keen=watched or one.mailbox_id in keen
-        )
+        state.next_read_at = due.next_after(now, at_once=one.visit.goes_on, keen=watched or one.mailbox_id in keen)
         state.complete_at = one.begun_at if one.visit.complete else state.complete_at
         if one.plan.visit.places is None and one.visit.report.ok:
             state.places, state.places_at = {role.value: name for role, name in one.visit.places.items()}, now

@@ -6,7 +6,7 @@ from mailboxes.models.confirmation import AddressConfirmation
 from mailboxes.models.credential import Candidate, Credential, OAuthClient
 from mailboxes.models.domain import MailDomain
 from mailboxes.models.history import AuditEntry, Failure, Heartbeat, ReconnectRequest, StaffAlarm, StatusChange
-from mailboxes.models.inbox import FolderCursor, InboxState, InMessage
+from mailboxes.models.inbox import FolderCursor, InboxState, InMessage, UnreadMessage
 from mailboxes.models.incident import HostBudget, Incident, LoginCount, LoginSample
 from mailboxes.models.mailbox import STATUS_LABELS, Mailbox
 from mailboxes.models.outbox import OutMessage, Pace
@@ -48,5 +48,6 @@ __all__ = [
     "StaffAlarm",
     "StatusChange",
     "Trial",
+    "UnreadMessage",
     "Workspace",
 ]

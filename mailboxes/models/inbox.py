@@ -50,6 +50,33 @@ class FolderCursor(models.Model):
         return f"{self.folder} of mailbox {self.mailbox_id}"
 
 
+class UnreadMessage(models.Model):
+    """A message that was announced and did not come (SPEC I5). After some tries it is noted, and stepped over: until
+    then the cursor stands before it, and messages are asked for one at a time."""
+
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.CASCADE, related_name="unread_messages", db_index=False)
+    folder = models.CharField(max_length=255)
+    uidvalidity = models.BigIntegerField()
+    uid = models.BigIntegerField()
+    reason = models.CharField(max_length=500)
+    tries = models.PositiveIntegerField(default=0)
+    first_at = models.DateTimeField("tried first")
+    last_at = models.DateTimeField("tried last")
+    noted_at = models.DateTimeField("stepped over", null=True, blank=True)
+
+    class Meta:
+        verbose_name = "message that cannot be read"
+        verbose_name_plural = "messages that cannot be read"
+        ordering = ("-last_at", "-id")
+        constraints = [
+            models.UniqueConstraint(fields=("mailbox", "folder", "uidvalidity", "uid"), name="unread_message_once")
+        ]
+        indexes = [models.Index(fields=("last_at",), name="unread_message_age")]
+
+    def __str__(self) -> str:
+        return f"message {self.uid} in {self.folder}"
+
+
 class InMessage(models.Model):
     """A message that arrived. The same one in another folder, or read again after a change of UIDVALIDITY, is the same
     row. `waits_for` is the purpose of what it answers until whoever sent that has taken note of it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC
+from datetime import UTC, date
 
 from mailboxes.sandbox.folders import SEEN, Message
 from mailboxes.sandbox.imap_words import Refused, Word, day, number_set
@@ -23,7 +23,7 @@ def search_test(words: Sequence[Word], folder: OpenFolder) -> Test:
 
 def _next_test(rest: list[Word], folder: OpenFolder) -> Test:
     """The first criterion, taken off the words."""
-    word = rest.pop(0)
+    word = rest.pop(0) if rest else "a criterion"
     if isinstance(word, list):
         return search_test(word, folder)
     key = word.upper()
@@ -34,15 +34,22 @@ def _next_test(rest: list[Word], folder: OpenFolder) -> Test:
         return lambda _number, _message: True
     if key in ("SEEN", "UNSEEN"):
         return lambda _number, message: (SEEN in message.flags) == (key == "SEEN")
-    if key == "SINCE":
-        first = day(_text(rest))
-        return lambda _number, message: message.internal_date.astimezone(UTC).date() >= first
+    if key in ("SINCE", "BEFORE"):
+        limit = day(_text(rest))
+        return lambda _number, message: (_arrival(message) >= limit) == (key == "SINCE")
+    if key == "OR":
+        one, other = _next_test(rest, folder), _next_test(rest, folder)
+        return lambda number, message: one(number, message) or other(number, message)
     if key == "HEADER":
         return _header_test(_text(rest), _text(rest).lower())
     if key == "UID":
         in_set = number_set(_text(rest), max((one.uid for one in folder.view), default=0))
         return lambda _number, message: in_set(message.uid)
     return _sequence_test(key, folder)
+
+
+def _arrival(message: Message) -> date:
+    return message.internal_date.astimezone(UTC).date()
 
 
 def _header_test(name: str, wanted: str) -> Test:

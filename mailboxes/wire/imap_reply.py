@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from mailboxes.wire.dialogue import ProtocolFault
 from mailboxes.wire.values import Limits
 
-_LITERAL = re.compile(rb"\{0*(\d{1,12})\d*\+?\}$")
+_LITERAL = re.compile(rb"\{(\d{1,30})\+?\}$")
+_LITERAL_BYTES = 33  # what announces one, at most: the expression never sees more of a line
 _CODE = re.compile(r"^\[([^\]]*)\]\s*(.*)$", re.DOTALL)
 # Untagged data that something here reads; the rest (FLAGS, EXISTS, OK [UIDVALIDITY …]) is read over.
 WANTED = frozenset({b"NO", b"BAD", b"BYE", b"PREAUTH", b"CAPABILITY", b"SEARCH", b"LIST"})
@@ -25,7 +26,7 @@ class ImapReply:
     status: str
     code: str
     text: str
-    literal: bytes = b""
+    data: bytes = b""  # a FETCH response as it came, its literals in their places, where these are kept
 
     @property
     def codes(self) -> str:
@@ -48,7 +49,7 @@ class ImapParser:
         self._keep = keep_literals
         self._kept = bytearray()
         self._buffer = bytearray()
-        self._line = b""
+        self._line = bytearray()
         self._literal = 0
         self._size = 0
         self._greeted = False
@@ -68,18 +69,23 @@ class ImapParser:
     def next_reply(self) -> ImapReply | None:
         """The next whole response, or None."""
         while (part := self._next_line()) is not None:
-            found = _LITERAL.search(part) if part.endswith(b"}") else None
+            tail = part[-_LITERAL_BYTES:]
+            found = _LITERAL.search(tail)
+            self._line += part[: found.start() - len(tail)] if found else part
+            if len(self._line) > self._limits.line_bytes:
+                raise ProtocolFault("LINE_TOO_LONG", bytes(self._line[:200]))
+            if self._keep:
+                self._kept += part + b"\r\n"
             if found is None:
-                whole, self._line = self._line + part, b""
-                literal, self._kept = bytes(self._kept), bytearray()
+                whole, data = bytes(self._line), bytes(self._kept)
+                self._line, self._kept = bytearray(), bytearray()
                 if self._greeted and whole[:2] == b"* " and _kind(whole) not in self._wanted:
                     continue
                 self._greeted = True
-                return self._parse(whole.decode("utf-8", "replace"), literal)
+                return self._parse(whole.decode("utf-8", "replace"), data)
             self._literal = int(found.group(1))
             if self._literal > self._limits.literal_bytes:
                 raise ProtocolFault("LITERAL_TOO_LONG", part[:200])
-            self._line += part[: found.start()]
         return None
 
     def _next_line(self) -> bytes | None:
@@ -100,7 +106,7 @@ class ImapParser:
         del self._buffer[: end + 1]
         return line
 
-    def _parse(self, line: str, literal: bytes) -> ImapReply:
+    def _parse(self, line: str, data: bytes) -> ImapReply:
         tag, _, rest = line.partition(" ")
         if tag.startswith("+") and tag != "+":
             raise ProtocolFault("NOT_IMAP", line)
@@ -117,7 +123,7 @@ class ImapParser:
             self._size = len(self._buffer)
         found = _CODE.match(text) if status in _STATUSES else None
         code, words = (found.group(1), found.group(2)) if found else ("", text)
-        return ImapReply(tag, status, code, words, literal)
+        return ImapReply(tag, status, code, words, data if status == "FETCH" else b"")
 
 
 def _kind(line: bytes) -> bytes:

@@ -7,14 +7,16 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from mailboxes.wire.clean import clean
 from mailboxes.wire.connector import Connector
-from mailboxes.wire.conversation import attempt, conversation
+from mailboxes.wire.conversation import attempt, conversation, secrets_of
 from mailboxes.wire.imap import ImapSession, expect_ok, quoted
-from mailboxes.wire.imap_read import MOST_MESSAGES, Reading, open_folder, read_folder, search, unless_refused
+from mailboxes.wire.imap_fetch import Reading, search
+from mailboxes.wire.imap_read import MOST_MESSAGES, Progress, open_folder, read_folder, unless_refused
 from mailboxes.wire.imap_reply import READING, ImapParser
 from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.utf7 import encode_folder
-from mailboxes.wire.values import Leg, LegTarget, Limits, Stage
+from mailboxes.wire.values import Leg, LegTarget, Limits, Stage, WireFault
 from mailboxes.wire.visits import Cursor, Deed, DeedKind, FolderRead, Role, Visit, VisitPlan
 
 FOLDER_CHARS = 255
@@ -32,6 +34,17 @@ class _Yield:
     done: list[int] = field(default_factory=list)
     found: frozenset[str] | None = None
     places: dict[Role, str] = field(default_factory=dict)
+    reading: Progress | None = None
+
+    def keep(self, reason: str) -> bool:
+        """Keep what the folder that was being read has brought; True where a message was being asked for."""
+        reading, self.reading = self.reading, None
+        was_asking = reading is not None and bool(reading.asked)
+        if reading is not None and was_asking:
+            reading.blame(reason)
+        if reading is not None and (was_asking or reading.messages):
+            self.folders.append(reading.read())
+        return was_asking
 
 
 async def visit(wanted: LegTarget, plan: VisitPlan, connector: Connector) -> Visit:
@@ -46,16 +59,22 @@ async def visit(wanted: LegTarget, plan: VisitPlan, connector: Connector) -> Vis
             session = ImapSession(wanted.endpoint.security)
             await say(session.open())
             await say(session.authenticate(wanted.login))
-            await say(_errands(session, plan, brought))
+            try:
+                await say(_errands(session, plan, brought))
+            except WireFault as fault:
+                # One message that cannot be fetched says nothing of the mailbox: the login and the folder passed.
+                if not brought.keep(f"{fault.code} {clean(fault.text, secrets_of(wanted))}"):
+                    raise
 
     recorder = await attempt(Leg.IMAP, wanted, began + connector.limits.total_s, talk)
+    brought.keep("no answer within the time of a visit")
     report = recorder.report(round((loop.time() - began) * 1000))
     return Visit(report, tuple(brought.folders), tuple(brought.done), brought.found, brought.places)
 
 
 def wider(limits: Limits) -> Limits:
     """Limits for reading: lists of UIDs make long lines, and messages are literals (bytes)."""
-    return replace(limits, line_bytes=1_048_576, reply_bytes=16_777_216, literal_bytes=524_288)
+    return replace(limits, line_bytes=2_097_152, reply_bytes=16_777_216, literal_bytes=524_288)
 
 
 def _errands(session: ImapSession, plan: VisitPlan, brought: _Yield) -> Reading[None]:
@@ -92,16 +111,23 @@ def named_folders(listed: Mapping[str, str], inbox: str) -> dict[Role, str]:
 
 
 def _read(session: ImapSession, role: Role, folder: str, plan: VisitPlan, brought: _Yield) -> Reading[None]:
-    new = Cursor(role, folder, 0, 0, plan.since)
+    new = Cursor(role, folder, 0, 0, plan.since, plan.oldest)
     known = next((one for one in plan.cursors if one.folder == folder), new)
     cursor = replace(known, role=role)
     if sum(len(one.messages) for one in brought.folders) >= MOST_MESSAGES:
         # What one visit has brought is enough: the rest waits for the next one, at once.
         brought.folders.append(FolderRead(cursor, cursor.uidvalidity, cursor.last_uid, (), complete=False))
         return
-    reading = read_folder(session, cursor)
+    progress = brought.reading = Progress(cursor, cursor.uidvalidity, cursor.last_uid)
+    reading = _finished(session, cursor, progress)
     read = (yield from reading) if role is Role.INBOX else (yield from unless_refused(reading))
-    brought.folders += [read] if read else []
+    brought.reading = None
+    brought.folders += [progress.read()] if read else []
+
+
+def _finished(session: ImapSession, cursor: Cursor, progress: Progress) -> Reading[bool]:
+    yield from read_folder(session, cursor, progress)
+    return True
 
 
 def _do(session: ImapSession, deed: Deed, places: Mapping[Role, str]) -> Reading[bool]:
