@@ -17,7 +17,8 @@ from mailboxes.health.outgoing import Outgoing
 from mailboxes.inbox import storing
 from mailboxes.inbox.plans import plan_visits
 from mailboxes.inbox.visiting import read as visit
-from mailboxes.models import FolderCursor, InboxState, InMessage, Mailbox, UnreadMessage
+from mailboxes.models import Credential, FolderCursor, InboxState, InMessage, Mailbox, UnreadMessage
+from mailboxes.models.destination import destination_of
 from mailboxes.panels import panels
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.values import Leg, Report, Security
@@ -73,6 +74,8 @@ def talking(sandbox: Sandbox, clock: Clock, answer: Answer) -> Iterator[tuple[Ma
         [(mailbox, _account)] = make_workers(sandbox, 1)
         connect([mailbox], make_outgoing(sandbox, clock))
         Mailbox.objects.filter(pk=mailbox.pk).update(imap_host=place.host, imap_port=place.port)
+        mailbox.refresh_from_db()
+        Credential.objects.filter(mailbox=mailbox).update(destination=destination_of(vars(mailbox)))
         FolderCursor.objects.all().delete()
         InboxState.objects.update(places={}, places_at=None)
         yield mailbox, replace(make_outgoing(sandbox, clock), mail=connector), peer
