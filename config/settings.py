@@ -15,7 +15,7 @@ import environ
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from config.local import local_keys
+from config.local import local_keys, make_private
 from mailboxes.wire.tls import RESUME_FOR_S
 from mailboxes.wire.values import Limits
 
@@ -98,7 +98,7 @@ TEMPLATES = [
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    make_private(DATA_DIR, str(DATABASES["default"]["NAME"]))
     # Without IMMEDIATE and WAL, readers that turn writers fail at once under load (PITFALLS section 3).
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",

@@ -73,3 +73,22 @@ def test_ux13_cleaning_up_keeps_keys_and_data() -> None:
     assert ".postmend" not in said.stdout
     unsure = subprocess.run(["make", "erase-keys-and-data"], cwd=project.BASE_DIR, capture_output=True, check=False)
     assert unsure.returncode != 0
+
+
+def test_sec19_the_data_folder_and_the_database_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    (folder / "db.sqlite3").touch(mode=0o644)
+    code = (
+        "import django; django.setup(); from django.db import connection;"
+        "cursor = connection.cursor(); cursor.execute('CREATE TABLE t (a int)');"
+        "import os; from django.conf import settings; names = os.listdir(settings.DATA_DIR);"
+        "print(*sorted(f'{n}:{oct((settings.DATA_DIR / n).stat().st_mode & 0o77)}' for n in names if n != 'static'))"
+    )
+    given = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "FERNET_KEYS")}
+    given |= {"POSTMEND_DATA_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
+    found = dict(part.rsplit(":", 1) for part in done.stdout.split())
+    assert {"db.sqlite3", "db.sqlite3-wal", "db.sqlite3-shm"} <= set(found)
+    assert set(found.values()) == {"0o0"}
+    assert folder.stat().st_mode & 0o77 == 0

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.record import record
 from mailboxes.models import (
     AuditEntry,
+    Candidate,
     CheckState,
     Credential,
     Failure,
     Mailbox,
+    Trial,
 )
 from mailboxes.reconnect import removal
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
@@ -140,3 +144,19 @@ def test_c9_removing_twice_is_removing_once() -> None:
     for _ in range(2):
         removal.remove(mailbox, acting_user=user, now=START)
     assert AuditEntry.objects.filter(action="mailbox removed").count() == 1
+
+
+def test_c9_mutant46_a_grant_that_a_trial_is_about_to_live_by_is_wiped_and_not_revoked(
+    sandbox: Sandbox, clock: Clock
+) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox)
+    shared_grant(sandbox, account, mailbox)
+    client = register(sandbox, "google")
+    trial = Trial.objects.create(
+        workspace=mailbox.workspace, address=account.address, kind="oauth", oauth_client=client,
+        identity=account.subject, place=place_of(account), asked_at=clock(),
+    )  # fmt: skip
+    Candidate.objects.create(trial=trial, expires_at=clock() + timedelta(minutes=10), refresh_token="new")
+    removal.remove(mailbox, acting_user=make_member(mailbox.workspace), now=clock())
+    assert not Credential.objects.filter(mailbox=mailbox).exists()
+    assert removal.revoke_waiting(make_outgoing(sandbox, clock)) == 0 and account.seen["revocations"] == 0
