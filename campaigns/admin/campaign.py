@@ -24,9 +24,10 @@ from campaigns.numbers import Numbers, numbers
 from mailboxes.admin.badges import badge, list_url, page_link
 from mailboxes.admin.base import LongAdmin, StackedInline, staff
 from mailboxes.admin.posts import posted
+from mailboxes.rights import STAFF, Deed
 from mailboxes.states import Status
 
-CHANGE = "campaigns.change_campaign"
+CHANGE = STAFF[Deed.WRITE_CAMPAIGN]
 State = Campaign.State
 
 

@@ -19,8 +19,9 @@ from campaigns.admin.forms import LeadsFileForm
 from campaigns.models import Campaign
 from mailboxes.admin.badges import page_url
 from mailboxes.admin.base import staff
+from mailboxes.rights import STAFF, Deed
 
-ADD = "campaigns.add_lead"
+ADD = STAFF[Deed.IMPORT_LEADS]
 MOST_SHOWN = 100
 
 

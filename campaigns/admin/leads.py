@@ -21,8 +21,9 @@ from campaigns.models import Campaign, Lead, LeadMessage, Suppression
 from mailboxes.admin.badges import badge, page_link
 from mailboxes.admin.base import LongAdmin, ReadOnlyAdmin, TabularInline, staff
 from mailboxes.admin.filters import ColumnFilter
+from mailboxes.rights import STAFF, Deed
 
-DECIDE = "campaigns.change_lead"
+DECIDE = STAFF[Deed.DECIDE_LEAD]
 MOST_AT_ONCE = 500
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest
 
 from campaigns.models import Campaign
-from mailboxes.pages.access import workspace_for
+from mailboxes.pages.access import require
+from mailboxes.rights import Deed
 
 
-def campaign_for(request: HttpRequest, pk: int) -> Campaign:
-    """A campaign that the person may act on. Raises Http404 for every other, whether it is there or not."""
+def campaign_for(request: HttpRequest, pk: int, deed: Deed) -> Campaign:
+    """A campaign that the person may do it to. Raises Http404 for one that they may not see, else PermissionDenied."""
     found = Campaign.objects.select_related("workspace", "changed_by").filter(pk=pk).first()
     if found is None:
         raise Http404
-    workspace_for(request, found.workspace_id)
+    require(request, found.workspace_id, deed, seen_by=Deed.SEE_CAMPAIGN)
     return found

@@ -27,6 +27,7 @@ from mailboxes.models import Mailbox
 from mailboxes.pages.access import acts_as_staff, person, private
 from mailboxes.pages.client import words_of
 from mailboxes.pages.standing import why_it_waits
+from mailboxes.rights import Deed
 
 PAGE = 50
 MOST_MAILBOXES = 200
@@ -49,7 +50,7 @@ class LeadRow:
 @private
 def campaign(request: HttpRequest, pk: int) -> HttpResponse:
     """The page."""
-    found, now = campaign_for(request, pk), timezone.now()
+    found, now = campaign_for(request, pk, Deed.SEE_CAMPAIGN), timezone.now()
     stopped = held([found]).get(found.pk)
     state, words = request.GET.get("state", ""), words_of(request)
     state = state if state in Lead.State.values else ""
@@ -111,7 +112,7 @@ def _row(found: Campaign, lead: Lead, work: set[int]) -> LeadRow:
 @require_POST
 def start(request: HttpRequest, pk: int) -> HttpResponse:
     """Start it, or resume it after a pause."""
-    found = campaign_for(request, pk)
+    found = campaign_for(request, pk, Deed.WRITE_CAMPAIGN)
     try:
         changes.start(found, acting_user=person(request), now=timezone.now())
     except changes.CannotStart as fault:
@@ -125,7 +126,7 @@ def start(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
     """A person's pause."""
-    found = campaign_for(request, pk)
+    found = campaign_for(request, pk, Deed.WRITE_CAMPAIGN)
     changes.pause(found, acting_user=person(request), now=timezone.now())
     messages.success(request, "It is paused. Nothing more goes out until somebody resumes it.")
     return redirect("campaign", found.pk)
@@ -153,4 +154,4 @@ def lead_goes_on(request: HttpRequest, pk: int, lead: int) -> HttpResponse:
 
 def _lead(request: HttpRequest, pk: int, lead: int) -> Lead:
     """A lead of a campaign that the person may act on. Raises Http404 for every other."""
-    return get_object_or_404(Lead, pk=lead, campaign=campaign_for(request, pk))
+    return get_object_or_404(Lead, pk=lead, campaign=campaign_for(request, pk, Deed.DECIDE_LEAD))

@@ -13,6 +13,7 @@ from campaigns.lacking import warning
 from campaigns.models import Campaign
 from campaigns.pages.access import campaign_for
 from mailboxes.pages.access import acts_as_staff, current_workspace, person, private
+from mailboxes.rights import Deed
 
 
 @private
@@ -24,7 +25,7 @@ def new(request: HttpRequest) -> HttpResponse:
 @private
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """One that is there."""
-    return _form(request, campaign_for(request, pk))
+    return _form(request, campaign_for(request, pk, Deed.WRITE_CAMPAIGN))
 
 
 def _form(request: HttpRequest, campaign: Campaign) -> HttpResponse:

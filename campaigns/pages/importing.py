@@ -17,6 +17,7 @@ from campaigns.models import Campaign, Step
 from campaigns.pages.access import campaign_for
 from campaigns.templating import names
 from mailboxes.pages.access import acts_as_staff, person, private
+from mailboxes.rights import Deed
 
 SHOWN = 20
 # The file travels with the page, packed and signed: nothing is stored before it is wanted.
@@ -28,7 +29,7 @@ _SALT = "campaigns.leads"
 @private
 def leads(request: HttpRequest, pk: int) -> HttpResponse:
     """The page: a file is checked, and then imported."""
-    campaign = campaign_for(request, pk)
+    campaign = campaign_for(request, pk, Deed.IMPORT_LEADS)
     if "shown" in request.POST:
         return _keep(request, campaign)
     form = LeadsForm(request.POST, request.FILES) if request.method == "POST" else LeadsForm()

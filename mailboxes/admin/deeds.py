@@ -19,8 +19,9 @@ from mailboxes.admin.posts import posted
 from mailboxes.health import asked, holds
 from mailboxes.models import Mailbox
 from mailboxes.reconnect import requests
+from mailboxes.rights import STAFF, Deed
 
-CHECK, HOLD, RECONNECT = "mailboxes.check_mailbox", "mailboxes.hold_mailbox", "mailboxes.reconnect_mailbox"
+CHECK, HOLD, RECONNECT = (STAFF[deed] for deed in (Deed.CHECK_MAILBOX, Deed.HOLD_MAILBOX, Deed.RECONNECT_MAILBOX))
 
 
 def urls(admin: ModelAdmin[Mailbox]) -> list[URLPattern]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
 from mailboxes.models import Mailbox, Membership, Trial, Workspace
 from mailboxes.pages.client import number
+from mailboxes.rights import Deed, may
 
-RECONNECT = "mailboxes.reconnect_mailbox"
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
@@ -58,45 +59,58 @@ def current_workspace(request: HttpRequest) -> Workspace:
 
 
 def acts_as_staff(request: HttpRequest, workspace: Workspace) -> bool:
-    """True where the person may act on it by their right as staff, and not as a member."""
+    """True where the person acts on it by a right as staff, and not as a member."""
     user = person(request)
-    if Membership.objects.filter(user=user, workspace=workspace).exists():
-        return False
-    return user.is_staff and user.has_perm(RECONNECT)
+    return user.is_staff and _role(user, workspace.pk) is None
 
 
-def workspace_for(request: HttpRequest, pk: int) -> Workspace:
-    """A workspace that the person may act on. Raises Http404 for every other, whether it is there or not."""
+def may_do(request: HttpRequest, workspace_id: int, deed: Deed) -> bool:
+    """Return whether the person may do it to the workspace's objects."""
+    user = person(request)
+    return may(deed, role=_role(user, workspace_id), has_permission=lambda name: user.is_staff and user.has_perm(name))
+
+
+def require(request: HttpRequest, workspace_id: int, deed: Deed, *, seen_by: Deed) -> None:
+    """Raise Http404 for whoever may not see the object, and PermissionDenied for whoever may see it alone."""
+    if may_do(request, workspace_id, deed):
+        return
+    if may_do(request, workspace_id, seen_by):
+        raise PermissionDenied
+    raise Http404
+
+
+def workspace_for(request: HttpRequest, pk: int, deed: Deed = Deed.RECONNECT_MAILBOX) -> Workspace:
+    """A workspace in which the person may do it. Raises Http404 for every other, whether it is there or not."""
     found = Workspace.objects.filter(pk=pk).first()
-    if found is None or not _may_act(person(request), found.pk):
+    if found is None:
         raise Http404
+    require(request, found.pk, deed, seen_by=deed)
     return found
 
 
-def mailbox_for(request: HttpRequest, pk: int) -> Mailbox:
-    """A mailbox that the person may act on. Raises Http404 for every other, whether it is there or not."""
+def mailbox_for(request: HttpRequest, pk: int, deed: Deed = Deed.RECONNECT_MAILBOX) -> Mailbox:
+    """A mailbox that the person may do it to. Raises Http404 for one that they may not see, else PermissionDenied."""
     found = Mailbox.objects.present().select_related("workspace").filter(pk=pk).first()
-    if found is None or not _may_act(person(request), found.workspace_id):
+    if found is None:
         raise Http404
+    require(request, found.workspace_id, deed, seen_by=Deed.SEE_MAILBOX)
     return found
 
 
 def trial_for(request: HttpRequest, pk: int) -> Trial:
     """A test of the person's workspaces. Raises Http404 for every other."""
     found = Trial.objects.select_related("workspace", "mailbox", "candidate").filter(pk=pk).first()
-    if found is None or not _may_act(person(request), found.workspace_id):
+    if found is None:
         raise Http404
+    require(request, found.workspace_id, Deed.RECONNECT_MAILBOX, seen_by=Deed.RECONNECT_MAILBOX)
     return found
-
-
-def _may_act(user: User, workspace_id: int) -> bool:
-    if Membership.objects.filter(user=user, workspace_id=workspace_id).exists():
-        return True
-    return user.is_staff and user.has_perm(RECONNECT)
 
 
 def owner_only(request: HttpRequest, workspace: Workspace) -> None:
     """Raise Http404 unless the person owns the workspace."""
-    mine: dict[str, Any] = {"user": person(request), "workspace": workspace, "role": Membership.Role.OWNER}
-    if not Membership.objects.filter(**mine).exists():
-        raise Http404
+    require(request, workspace.pk, Deed.MANAGE_MEMBERS, seen_by=Deed.MANAGE_MEMBERS)
+
+
+def _role(user: User, workspace_id: int) -> str | None:
+    """The person's role in the workspace; None for whoever has no place there."""
+    return Membership.objects.filter(user=user, workspace_id=workspace_id).values_list("role", flat=True).first()

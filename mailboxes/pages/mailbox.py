@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -26,6 +25,7 @@ from mailboxes.providers.presets import by_id, family
 from mailboxes.reconnect import administrator, removal
 from mailboxes.reconnect.limits import CHECKS_BY_CUSTOMER
 from mailboxes.reconnect.oauth.registrations import Registration, for_family
+from mailboxes.rights import Deed
 from mailboxes.states import CredentialKind, Status
 from mailboxes.wording import advice_for, ago, provider_name
 
@@ -36,14 +36,14 @@ _FORM = (Action.UPDATE_CREDENTIALS, Action.CHECK_SETTINGS)
 @private
 def mailbox(request: HttpRequest, pk: int) -> HttpResponse:
     """The page."""
-    found = mailbox_for(request, pk)
+    found = mailbox_for(request, pk, Deed.SEE_MAILBOX)
     return render(request, "pages/mailbox.html", context(request, found, timezone.now()))
 
 
 @private
 def live(request: HttpRequest, pk: int) -> HttpResponse:
     """Its part that changes; it asks for itself again while something is under way."""
-    found = mailbox_for(request, pk)
+    found = mailbox_for(request, pk, Deed.SEE_MAILBOX)
     return render(request, "pages/mailbox_live.html", context(request, found, timezone.now()))
 
 
@@ -51,7 +51,7 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def check(request: HttpRequest, pk: int) -> HttpResponse:
     """ "Check again" (U3): the limit is told."""
-    found, now = mailbox_for(request, pk), timezone.now()
+    found, now = mailbox_for(request, pk, Deed.CHECK_MAILBOX), timezone.now()
     try:
         take(CHECKS_BY_CUSTOMER, f"{found.pk}/{person(request).pk}", now, "of this mailbox")
     except Limited as limited:
@@ -64,9 +64,7 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
 @private
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Remove it, after a question (C9)."""
-    found = mailbox_for(request, pk)
-    if acts_as_staff(request, found.workspace) and not person(request).has_perm("mailboxes.remove_mailbox"):
-        raise PermissionDenied
+    found = mailbox_for(request, pk, Deed.REMOVE_MAILBOX)
     if request.method != "POST":
         return render(request, "pages/remove.html", {"mailbox": found})
     removal.remove(found, acting_user=person(request), now=timezone.now())

@@ -17,13 +17,14 @@ from mailboxes.admin.badges import badge, list_url, page_link
 from mailboxes.admin.base import LongAdmin, ReadOnlyAdmin, staff
 from mailboxes.models import Mailbox
 from mailboxes.outbox import tempo
+from mailboxes.rights import STAFF, Deed
 from mailboxes.states import Status
 from warmup.changes import CannotJoin, join, leave
 from warmup.choosing import today
 from warmup.models import PoolMember
 from warmup.numbers import numbers
 
-CHANGE = "warmup.change_poolmember"
+CHANGE = STAFF[Deed.CHANGE_POOL]
 
 
 def received_today(member: PoolMember, now: datetime) -> int:
