@@ -95,7 +95,7 @@ class IncidentAdmin(ReadOnlyAdmin):
         if not obj.examples:
             return "–"
         rows = ((times, text) for text, times in obj.examples)
-        return format_html_join("", '<p>{} × <code>{}</code></p>', rows)
+        return format_html_join("", "<p>{} × <code>{}</code></p>", rows)
 
     @admin.display(description="what happened")
     def time_line(self, obj: Incident) -> SafeString:
