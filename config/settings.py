@@ -194,6 +194,8 @@ Q_CLUSTER = {
     "name": env.str("POSTMEND_WORKER", default=platform.node() or "postmend"),
     "orm": "default",
     "broker_class": "mailboxes.broker.OwnTasksBroker",  # runs our own functions alone
+    # A schedule could run anything past the broker: the supervisor rings for what comes by the clock.
+    "scheduler": False,
     "workers": _workers,
     "queue_limit": _workers,
     "bulk": 1,

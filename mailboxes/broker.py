@@ -45,7 +45,7 @@ class OwnTasksBroker(ORM):  # type: ignore[misc]  # django-q2 ships no types
             logger.error("a task of the queue that nobody of us signed is dropped")
             return False
         # No task of ours has arguments or calls another function afterwards.
-        plain = not task.get("args") and not task.get("kwargs") and not task.get("hook")
+        plain = not any(task.get(name) for name in ("args", "kwargs", "hook", "chain", "sync"))
         if task.get("func") in OWN_TASKS and plain:
             return True
         logger.error("a task of the queue that is none of ours is dropped: %.80r", task.get("func"))

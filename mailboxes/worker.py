@@ -38,6 +38,8 @@ TICK_S = 5.0
 SILENT_FOR = timedelta(seconds=45)
 GRACE_S = 10.0
 RECORD_SIZE = 20  # characters
+PRUNE = "mailboxes.tasks.prune"
+PRUNE_EVERY = timedelta(hours=1)
 # Long checks must keep neither the sign of life waiting, nor mail, nor a check or a test that a person asked for.
 KEPT_FREE = 5
 BEAT, CHECK_ASKED, CHECK_DUE, TRY_CREDENTIALS, SEND_MAIL, READ_INBOXES, SEND_ACCOUNT_MAIL, SEND_CODES = (
@@ -69,6 +71,7 @@ class Cluster:
         self._process: subprocess.Popen[bytes] | None = None
         self.started_at: datetime | None = None
         self.database_back_at: datetime | None = None
+        self.pruned_at: datetime | None = None
 
     def start(self) -> None:
         """Start the group, after ending one that an earlier supervisor left behind. Raises OSError, with nothing
@@ -174,6 +177,14 @@ def tick(cluster: Cluster, now: datetime) -> None:
         OrmQ.objects.filter(key=settings.Q_CLUSTER["name"]).delete()
         cluster.start()
     ring(now)
+    _ring_for_pruning(cluster, now)
+
+
+def _ring_for_pruning(cluster: Cluster, now: datetime) -> None:
+    """Once an hour on each machine: it is safe to do twice."""
+    if cluster.pruned_at is None or now - cluster.pruned_at >= PRUNE_EVERY:
+        cluster.pruned_at = now
+        async_task(PRUNE, ack_failure=True, broker=get_broker())
 
 
 def is_silent(cluster: Cluster, now: datetime) -> bool:

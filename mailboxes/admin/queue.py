@@ -36,7 +36,7 @@ class FailedAdmin(_QueueAdmin, FailAdmin):  # type: ignore[misc]  # django-q2 sh
 
 @admin.register(Schedule)
 class TimetableAdmin(_QueueAdmin, ScheduleAdmin):  # type: ignore[misc]  # django-q2 ships no types
-    """What runs by the clock; `sync_schedules` writes it."""
+    """Schedules: none of ours, and none is run (`Q_CLUSTER["scheduler"]`)."""
 
 
 @admin.register(OrmQ)

@@ -6,17 +6,18 @@ import logging
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django_q.brokers import get_broker
+from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
 from django_q.scheduler import scheduler
 from django_q.tasks import async_task
 
 from mailboxes import tasks, worker
 from mailboxes.broker import OWN_TASKS, OwnTasksBroker
-from mailboxes.management.commands.sync_schedules import SCHEDULES
 
 pytestmark = pytest.mark.django_db
 
@@ -50,10 +51,22 @@ def test_sec3_a_foreign_schedule_is_dropped_when_its_time_comes() -> None:
     assert taken() == []
 
 
-@pytest.mark.parametrize("more", [{"hook": "builtins.print"}, {"argument": 1}])
+@pytest.mark.parametrize("more", [{"hook": "builtins.print"}, {"argument": 1}, {"chain": ["builtins.exec"]}])
 def test_sec3_our_own_function_with_a_hook_or_arguments_is_none_of_ours(more: dict[str, object]) -> None:
     async_task(worker.BEAT, **more)
     assert taken() == []
+
+
+def test_sec3_no_scheduler_runs_what_somebody_wrote_into_its_table() -> None:
+    """A schedule with `sync` would run inside the scheduler and never reach the broker."""
+    assert settings.Q_CLUSTER["scheduler"] is False and Conf.SCHEDULER is False
+
+
+def test_sec3_pruning_comes_by_the_supervisors_clock() -> None:
+    cluster, now = worker.Cluster(["true"]), timezone.now()
+    for after in (0, 30, 59, 61):
+        worker._ring_for_pruning(cluster, now + timedelta(minutes=after))
+    assert [task.func() for task in OrmQ.objects.all()] == [worker.PRUNE] * 2
 
 
 def test_sec3_what_nobody_of_us_signed_is_dropped() -> None:
@@ -65,7 +78,7 @@ def test_sec3_the_list_names_every_task_and_every_schedule() -> None:
     functions = {name for name in vars(tasks) if callable(getattr(tasks, name)) and not name.startswith("_")}
     own = {f"mailboxes.tasks.{name}" for name in functions if getattr(tasks, name).__module__ == tasks.__name__}
     assert own == OWN_TASKS
-    assert {func for func, _minutes in SCHEDULES.values()} <= OWN_TASKS
+    assert worker.PRUNE in OWN_TASKS
 
 
 @pytest.mark.parametrize("table", ["schedule", "ormq", "failure", "success"])

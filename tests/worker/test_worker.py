@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.db import DatabaseError, OperationalError
 from django.utils import timezone
-from django_q.models import OrmQ, Schedule
+from django_q.models import OrmQ
 
 from mailboxes import tasks, worker
 from mailboxes.health import asked
@@ -164,14 +163,6 @@ def test_run_starts_ticks_and_stops() -> None:
 def test_a_beat_is_written_under_the_clusters_name() -> None:
     tasks.beat()
     assert Heartbeat.objects.get().name == settings.Q_CLUSTER["name"] == platform.node()
-
-
-def test_schedules_are_made_once_and_keep_their_next_run() -> None:
-    call_command("sync_schedules")
-    Schedule.objects.update(next_run=timezone.now() + timedelta(minutes=7))
-    before = list(Schedule.objects.values_list("name", "next_run"))
-    call_command("sync_schedules")
-    assert list(Schedule.objects.values_list("name", "next_run")) == before
 
 
 def test_old_asked_checks_are_pruned() -> None:

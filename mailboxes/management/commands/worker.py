@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 
@@ -24,16 +23,16 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        self._make_schedules(stop)
+        self._wait_for_database(stop)
         self.stdout.write("Worker started. Stop with Ctrl-C.")
         record = Path(settings.DATA_DIR) / f"worker-{settings.Q_CLUSTER['name']}.pid"
         run(Cluster(record=record), stopping=stop.is_set, wait=stop.wait)
 
-    def _make_schedules(self, stop: threading.Event) -> None:
-        """As soon as the database answers: a machine may start before its database does."""
+    def _wait_for_database(self, stop: threading.Event) -> None:
+        """A machine may start before its database does."""
         while not stop.is_set():
             try:
-                call_command("sync_schedules")
+                connection.ensure_connection()
             except DatabaseError as error:
                 connection.close()
                 self.stderr.write(f"No database yet ({type(error).__name__}); tried again in {TICK_S:.0f} s.")
