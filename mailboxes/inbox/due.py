@@ -14,6 +14,8 @@ from mailboxes.outbox import tempo
 LEASE = timedelta(minutes=3)
 KEEN_EVERY = timedelta(seconds=45)  # with the worker's tick, within a minute
 EVERY = timedelta(minutes=15)  # SPEC I4; with checks between, at most 100 logins a day
+# While a message does not come, the cursor waits before it: its tries end well within READ_LATELY, so sending goes on.
+HINDERED_EVERY = timedelta(minutes=5)
 WATCHED_FOR = timedelta(minutes=5)
 
 
@@ -49,8 +51,8 @@ def watch(mailbox_ids: Iterable[int], now: datetime) -> None:
     InboxState.objects.filter(stale, mailbox_id__in=ids).update(watched_until=now + WATCHED_FOR)
 
 
-def next_after(now: datetime, *, at_once: bool, keen: bool) -> datetime:
-    """When a mailbox is read again after a visit: at once where that brings more."""
+def next_after(now: datetime, *, at_once: bool, keen: bool, hindered: bool) -> datetime:
+    """When a mailbox is read again after a visit: at once where that brings more, soon where a message did not come."""
     if at_once:
         return now
-    return now + (KEEN_EVERY if keen else tempo.lasting(EVERY))
+    return now + (KEEN_EVERY if keen else tempo.lasting(HINDERED_EVERY if hindered else EVERY))

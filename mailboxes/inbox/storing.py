@@ -125,7 +125,12 @@ def _write_states(brought: Sequence[Brought], states: dict[int, InboxState], now
     for one in brought:
         state = states[one.mailbox_id]
         watched = state.watched_until is not None and state.watched_until > now
-        state.next_read_at = due.next_after(now, at_once=one.visit.goes_on, keen=watched or one.mailbox_id in keen)
+        state.next_read_at = due.next_after(
+            now,
+            at_once=one.visit.goes_on,
+            keen=watched or one.mailbox_id in keen,
+            hindered=any(folder.unread for folder in one.visit.folders),
+        )
         state.complete_at = one.begun_at if one.visit.complete else state.complete_at
         if one.plan.visit.places is None and one.visit.report.ok:
             state.places, state.places_at = {role.value: name for role, name in one.visit.places.items()}, now

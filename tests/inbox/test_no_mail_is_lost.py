@@ -19,6 +19,7 @@ from mailboxes.inbox.plans import plan_visits
 from mailboxes.inbox.visiting import read as visit
 from mailboxes.models import Credential, FolderCursor, InboxState, InMessage, Mailbox, UnreadMessage
 from mailboxes.models.destination import destination_of
+from mailboxes.models.mailbox import READ_LATELY
 from mailboxes.panels import panels
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.values import Leg, Report, Security
@@ -124,6 +125,19 @@ def test_srv3_an_unreadable_message_is_noted_and_stepped_over(sandbox: Sandbox, 
         assert noted.noted_at is not None and noted.reason
         assert Mailbox.objects.get(pk=mailbox.pk).status == "connected", "one message says nothing of the mailbox"
         assert FolderCursor.objects.get(role="inbox").last_uid == 12
+
+
+def test_srv3_sending_never_waits_for_an_unreadable_message(sandbox: Sandbox, clock: Clock) -> None:
+    bad = b"NO The requested message could not be converted to an RFC-822 compatible format.\r\n"
+    with talking(sandbox, clock, server([10, 11, 12], bad=bad)) as (mailbox, outgoing, _peer):
+        began, last_read = clock.now, InboxState.objects.get(mailbox=mailbox).complete_at
+        visit([mailbox.pk], outgoing)
+        while (state := InboxState.objects.get(mailbox=mailbox)).complete_at == last_read:
+            assert state.next_read_at is not None and clock.now < state.next_read_at < began + READ_LATELY
+            clock.now = state.next_read_at
+            visit([mailbox.pk], outgoing)
+        assert UnreadMessage.objects.get().noted_at is not None
+        assert Mailbox.objects.can_send(clock.now).filter(pk=mailbox.pk).exists()
 
 
 def test_srv3_a_message_that_comes_at_the_second_try_leaves_no_note(sandbox: Sandbox, clock: Clock) -> None:
