@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 OWN_TASKS = frozenset(
     f"mailboxes.tasks.{name}"
     for name in (
-        "beat", "check_asked", "check_due", "prune", "read_inboxes", "send_account_mail", "send_mail",
+        "beat", "check_asked", "check_due", "prune", "read_inboxes", "send_account_mail", "send_codes", "send_mail",
         "try_credentials",
     )
 )  # fmt: skip

@@ -94,7 +94,7 @@ def test_a4_a_mailbox_made_this_instant_is_drawn_too() -> None:
 
 def busy(support: User) -> Mailbox:
     mailbox = make_mailbox(created_at=timezone.now() - 2 * DAY)
-    at = timezone.now() - DAY
+    at = (timezone.now() - DAY).replace(hour=9)  # well inside one day
     record([evidence(mailbox, leg, at=at, took_ms=120) for leg in (Leg.SMTP, Leg.IMAP)], now=at)
     record([evidence(mailbox, Leg.SMTP, TIMED_OUT, at=at + HOUR)], now=at + HOUR)
     refuse(mailbox, at=at + 2 * HOUR)
