@@ -40,6 +40,9 @@ def test_h4_a_changed_password_is_flagged_and_the_new_one_clears_it(
     foreign.dovecot.change(login.username, changed)
     clock.move(minutes=60)
     broken = checked(mailbox, outgoing)
+    assert (broken.status, broken.category, broken.needs_reconnect) == ("suspect", "auth_failed", False)
+    clock.move(minutes=10.5)  # H4: certain by now
+    broken = checked(mailbox, outgoing)
     assert (broken.status, broken.category, broken.needs_reconnect) == ("needs_reauth", "auth_failed", True)
 
     replace(mailbox, Password(changed), acting_user=None, now=clock.move(minutes=1))
