@@ -38,6 +38,19 @@ def test_h6_a_bare_imap_no_is_no_refusal_of_a_password(words: str) -> None:
     assert engine().diagnose(Reply(words, leg="imap", stage="auth")).category is Category.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html><title>503 Service Unavailable</title>No server is available.</html>",
+        "upstream connect error: no healthy endpoint for this grant type",
+        "",
+    ],
+)
+def test_d2_a_failing_token_endpoint_is_no_fault_of_ours_whatever_its_page_says(page: str) -> None:
+    found = engine().diagnose(Reply(page, leg="oauth", stage="token", code="HTTP 503"))
+    assert found.category is Category.TEMPORARY
+
+
 def test_d2_most_rules_are_met_by_a_labelled_reply() -> None:
     met = {diagnose(row).rule for row in rows("given.jsonl") + rows("field.jsonl")}
     assert len(met) >= 0.7 * len(engine().rules)

@@ -29,7 +29,7 @@ BUSY = (Stage.GREETING, "421 4.7.0", "421 4.7.0 Temporary server error. Please t
 CERTIFICATE = (Stage.TLS, "CERTIFICATE_VERIFY_FAILED", "certificate verify failed: certificate has expired")
 NXDOMAIN = (Stage.DNS, "NXDOMAIN", "the name does not exist")
 NO_RESOLVER = (Stage.DNS, "EAI_AGAIN", "the name server gave no answer: query timed out")
-TOKEN_500 = (Stage.TOKEN, "http 503", "HTTP 503 from the token endpoint")
+TOKEN_500 = (Stage.TOKEN, "HTTP 503", "<html><title>503 Service Unavailable</title>No server is available.</html>")
 CLIENT_EXPIRED = (Stage.TOKEN, "invalid_client AADSTS7000222", '{"error":"invalid_client"} AADSTS7000222')
 
 
