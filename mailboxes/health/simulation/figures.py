@@ -130,7 +130,7 @@ def _most_refused(times: Sequence[datetime]) -> int:
     window, first, most = timedelta(minutes=10), 0, 0
     ordered = sorted(times)
     for place, at in enumerate(ordered):
-        while at - ordered[first] > window:
+        while at - ordered[first] >= window:
             first += 1
         most = max(most, place - first + 1)
     return most

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from mailboxes.health.incidents.ledger import Ledger
 from mailboxes.health.incidents.values import Incident, Key, Phase, Word
 from mailboxes.health.policy import MAIL_LEGS
 from mailboxes.health.schedule import Round, legs_to_try, next_check
-from mailboxes.health.simulation.world import TOKEN_LIVES, Box, Site, Tally
+from mailboxes.health.simulation.world import START, TOKEN_LIVES, Box, Site, Tally
 from mailboxes.health.thresholds import Thresholds
 from mailboxes.states import Source, Status, needs_reconnect
 from mailboxes.wire.values import Leg, Stage, Step
@@ -83,52 +84,60 @@ class Simulation:
         heapq.heappush(self._queue, (self.begins, LOOK, 0))
         while self._queue and self._queue[0][0] < self.ends:
             at, what, number = heapq.heappop(self._queue)
-            self._do(what, number, at)
+            numbers = [number, *self._due_together(at, what)]
+            self._do(what, numbers, at)
         for box in self.boxes.values():
             self._count_out(box, self.ends, ends=True)
         return self.tally
 
-    def _do(self, what: int, number: int, at: datetime) -> None:
+    def _due_together(self, at: datetime, what: int) -> Iterator[int]:
+        """The others of one look of the worker: each kind of work is one batch, decided in one go."""
+        while self._queue and self._queue[0][:2] == (at, what):
+            yield heapq.heappop(self._queue)[2]
+
+    def _do(self, what: int, numbers: Sequence[int], at: datetime) -> None:
         if what == LOOK:
             self._look(at)
         elif what == WORD:
             self._say(at)
-        elif what == CHECK:
-            self._check(self.boxes[number], at)
         else:
-            self._read(self.boxes[number], at)
+            attempt = self._check if what == CHECK else self._read
+            boxes = (self.boxes[number] for number in dict.fromkeys(numbers))
+            found = [(box, evidence) for box in boxes if (evidence := attempt(box, at))]
+            self._decide(found, at)
 
     def _push(self, at: datetime | None, what: int, box: Box) -> None:
         if at is not None:
-            heapq.heappush(self._queue, (at, what, box.snapshot.id))
+            heapq.heappush(self._queue, (_next_look(at), what, box.snapshot.id))
 
-    def _check(self, box: Box, at: datetime) -> None:
+    def _check(self, box: Box, at: datetime) -> list[Evidence]:
         if box.next_check_at is None or box.next_check_at > at:
-            return  # postponed meanwhile
+            return []  # postponed meanwhile
         box.next_check_at = None
         found = box.snapshot
         legs = legs_to_try(found.legs, self._round(found, at))
         if not self._has_room(len(legs), at):
             self._schedule(box, at + PLACE_KEPT)
-            return
-        self._attempt(box, [leg for leg in MAIL_LEGS if leg in legs], Source.CHECK, at)
+            return []
+        return list(self._evidence(box, [leg for leg in MAIL_LEGS if leg in legs], Source.CHECK, at))
 
-    def _read(self, box: Box, at: datetime) -> None:
+    def _read(self, box: Box, at: datetime) -> list[Evidence]:
         box.next_read_at = at + READ_EVERY
         self._push(box.next_read_at, READ, box)
         throttled = box.snapshot.throttled_until
         may_log_in = not (throttled and throttled > at) and self._has_room(1, at)
-        if box.snapshot.standing.status is Status.CONNECTED and may_log_in:
-            self._attempt(box, [Leg.IMAP], Source.INBOX_READ, at)
+        if box.snapshot.standing.status is not Status.CONNECTED or not may_log_in:
+            return []
+        return list(self._evidence(box, [Leg.IMAP], Source.INBOX_READ, at))
 
     def _has_room(self, logins: int, at: datetime) -> bool:
         """X6, where the scenario's host bans."""
         return self._refusals_allowed is None or self._host.room(self._refusals_allowed, at) >= logins
 
-    def _attempt(self, box: Box, legs: Sequence[Leg], source: Source, at: datetime) -> None:
-        evidence = list(self._evidence(box, legs, source, at))
-        decisions, changed = self.board.decide([(box.snapshot, evidence)], diagnose, at)
-        for decision in decisions:
+    def _decide(self, found: Sequence[tuple[Box, list[Evidence]]], at: datetime) -> None:
+        batch = [(box.snapshot, evidence) for box, evidence in found]
+        decisions, changed = self.board.decide(batch, diagnose, at)
+        for (box, _evidence), decision in zip(found, decisions, strict=True):
             self._apply(box, decision, at)
         for incident in changed:
             self._follow(incident, at)
@@ -320,6 +329,11 @@ class Simulation:
                 self.board.incidents[key] = replace(incident, word=self._words.word)
                 if self._words.word is Word.REAL:
                     self._reconsider(self.board.incidents[key], at, by_word=True)
+
+
+def _next_look(at: datetime) -> datetime:
+    """When the worker looks next for what is due."""
+    return START + math.ceil((at - START) / TICK) * TICK
 
 
 def _is_flagged(found: Snapshot) -> bool:
