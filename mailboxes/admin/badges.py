@@ -18,6 +18,7 @@ _COLOURS = {
     "Disconnected": "orange",
     "Check settings": "orange",
     "Resting": "amber",
+    "Flapping": "amber",
     "Open": "orange",
     "Watched": "amber",
     "Resting: bounces": "amber",

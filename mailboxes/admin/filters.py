@@ -81,6 +81,20 @@ class RestingFilter(SimpleListFilter):
         return queryset.resting() if self.value() else queryset
 
 
+class FlappingFilter(SimpleListFilter):
+    """Its status changes too often (H12)."""
+
+    title = "comes and goes"
+    parameter_name = "flapping"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, str]]:
+        return (("yes", "Flapping"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Mailbox]) -> QuerySet[Mailbox]:
+        assert isinstance(queryset, MailboxQuerySet)
+        return queryset.flapping() if self.value() else queryset
+
+
 class ConfirmedFilter(SimpleListFilter):
     """Whether its owner has confirmed the address (C10)."""
 

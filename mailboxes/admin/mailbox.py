@@ -23,6 +23,7 @@ from mailboxes.admin.filters import (
     ActorFilter,
     CauseFilter,
     ConfirmedFilter,
+    FlappingFilter,
     HeldFilter,
     NeedsReconnectFilter,
     ProviderFilter,
@@ -57,8 +58,7 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
     list_display_links = ("address",)
     list_filter = (
         NeedsReconnectFilter, "status", CauseFilter, ActorFilter, ProviderFilter, HeldFilter, RestingFilter,
-        ConfirmedFilter,
-        RemovedFilter,
+        ConfirmedFilter, FlappingFilter, RemovedFilter,
         ("workspace", AutocompleteSelectFilter),
     )  # fmt: skip
     list_select_related = ("workspace", "check_state")
@@ -138,7 +138,7 @@ class MailboxAdmin(ModelAdmin[Mailbox]):
     def state(self, obj: Mailbox) -> SafeString:
         url = reverse("admin:mailboxes_mailbox_change", args=[obj.pk])
         words = "Paused · " + obj.badge if obj.held_since else obj.badge
-        shown = [badge(words, url, "Open the diagnosis and what to do"), *page.resting_badges(obj, timezone.now())]
+        shown = [badge(words, url, "Open the diagnosis and what to do"), *page.state_badges(obj, timezone.now())]
         if not getattr(obj, "address_confirmed", True):
             shown.append(badge(CONFIRM_ADDRESS, title="Its owner has not confirmed the address yet (see its page)"))
         return format_html_join(" ", "{}", ((one,) for one in shown))

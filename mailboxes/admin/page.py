@@ -70,6 +70,7 @@ def context(mailbox: Mailbox, now: datetime, before: datetime | None = None) -> 
         "breaks_soon": _breaks_soon(kind, now),
         "legs": _legs(mailbox, state, kind[0] if kind else "", now),
         "resting": mailbox.resting_until is not None and mailbox.resting_until > now,
+        "flapping": mailbox.is_flapping(now),
         "bounced_words": mailbox.risk_reason.partition(":")[0],
         "at_risk": mailbox.risk_until is not None and mailbox.risk_until > now,
         "uses": _uses(mailbox, state, now),
@@ -85,9 +86,11 @@ def context(mailbox: Mailbox, now: datetime, before: datetime | None = None) -> 
     }
 
 
-def resting_badges(mailbox: Mailbox, now: datetime) -> list[SafeString]:
-    """Why it sends nothing for a while though it works: a sending limit, or a risk; both at once are two badges."""
+def state_badges(mailbox: Mailbox, now: datetime) -> list[SafeString]:
+    """What stands beside the status: flapping, a sending limit, a risk; each its own badge."""
     found = []
+    if mailbox.is_flapping(now):
+        found.append(badge("Flapping", title=f"Comes and goes since {mailbox.flapping_since:%-d %b at %H:%M} UTC"))
     if mailbox.resting_until is not None and mailbox.resting_until > now:
         until = f"Sending limit; sends again on {mailbox.resting_until:%-d %b at %H:%M} UTC"
         found.append(badge("Resting", title=until))

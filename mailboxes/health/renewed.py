@@ -37,6 +37,7 @@ def start_over(mailbox_id: int, *, now: datetime) -> None:
         after=after,
         source=Source.NEW_CREDENTIAL,
         credential_version=found.credential_version,
+        apart=True,
     )
     if apply_moves([move], now):
         raise Busy("The mailbox is being changed by a check at this moment: save again.")

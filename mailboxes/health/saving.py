@@ -8,8 +8,10 @@ from typing import Any
 
 from mailboxes.health import alarms, tenants
 from mailboxes.health.decide import Decision, Filed
+from mailboxes.health.flapping import ASKED_FOR
 from mailboxes.health.legs import pack
 from mailboxes.health.numbers import in_force
+from mailboxes.health.policy import is_held
 from mailboxes.health.schedule import Round, next_check
 from mailboxes.health.transition import Move, apply_moves
 from mailboxes.models import CheckState, Failure, Mailbox
@@ -34,15 +36,23 @@ def save(decisions: Sequence[Decision], now: datetime) -> set[int]:
 
 def _move(decision: Decision) -> Move:
     before, last = decision.snapshot, decision.last
+    source = last.source if last is not None else Source.INCIDENT
     return Move(
         mailbox_id=before.id,
         state_version=before.state_version,
         status_since=before.status_since,
         before=before.standing,
         after=decision.standing,
-        source=last.source if last is not None else Source.INCIDENT,
+        source=source,
         credential_version=last.credential_version if last is not None else before.credential_version,
+        apart=source in ASKED_FOR or _is_explained(decision),
     )
+
+
+def _is_explained(decision: Decision) -> bool:
+    """Whether an incident holds a leg of it, before or after."""
+    states = [*decision.snapshot.legs.items(), *decision.legs.items()]
+    return any(is_held(state, leg, decision.holds) for leg, state in states)
 
 
 def _check_state(decision: Decision, now: datetime, probes: frozenset[int]) -> dict[str, Any]:

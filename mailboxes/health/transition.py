@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mailboxes.health import flapping
+from mailboxes.health.numbers import in_force
 from mailboxes.health.policy import Standing
 from mailboxes.models import InboxState, Mailbox, StatusChange
 from mailboxes.models.sets import WAS, update_rows
@@ -15,7 +17,10 @@ from mailboxes.states import Source, Status
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One mailbox from one state to the next. Where only the cause changes, no row is added."""
+    """One mailbox from one state to the next. Where only the cause changes, no row is added.
+
+    `apart`: inside an incident or asked for by a person, so that it is no sign of flapping (H12).
+    """
 
     mailbox_id: int
     state_version: int
@@ -24,6 +29,7 @@ class Move:
     after: Standing
     source: Source
     credential_version: int
+    apart: bool = False
 
     @property
     def is_change(self) -> bool:
@@ -38,7 +44,9 @@ def apply_moves(moves: Sequence[Move], now: datetime) -> set[int]:
     causes = [move for move in moves if not move.is_change]
     written = update_rows(Mailbox, [_changed(move, now) for move in changes], expect=("state_version", "status"))
     written |= update_rows(Mailbox, [_same(move) for move in causes], expect=("state_version", "status"))
-    StatusChange.objects.bulk_create([_row(move, now) for move in changes if move.mailbox_id in written])
+    changed = [move for move in changes if move.mailbox_id in written]
+    StatusChange.objects.bulk_create([_row(move, now) for move in changed])
+    flapping.note([move.mailbox_id for move in changed], now, in_force())
     back = [move.mailbox_id for move in changes if move.after.status is Status.CONNECTED]
     if back:  # what arrived in the gap is read first (R5)
         InboxState.objects.filter(mailbox_id__in=back).update(next_read_at=now)
@@ -88,5 +96,6 @@ def _row(move: Move, now: datetime) -> StatusChange:
         rule=after.cause.rule,
         text=after.cause.text,
         source=move.source.value,
+        apart=move.apart,
         credential_version=move.credential_version,
     )

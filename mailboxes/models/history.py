@@ -30,6 +30,7 @@ class StatusChange(models.Model):
     text = models.CharField(max_length=500, blank=True, default="")
     source = models.CharField(max_length=16)
     credential_version = models.PositiveIntegerField(default=0)
+    apart = models.BooleanField(default=False, help_text="Inside an incident, or asked for: no sign of flapping (H12).")
 
     class Meta:
         ordering = ("-at", "-number")

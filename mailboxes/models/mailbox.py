@@ -74,6 +74,10 @@ class MailboxQuerySet(models.QuerySet["Mailbox"]):
         """Resting at a sending limit (H13)."""
         return self.filter(resting_until__gt=now or timezone.now())
 
+    def flapping(self, now: datetime | None = None) -> MailboxQuerySet:
+        """Their status changes too often (H12)."""
+        return self.filter(flapping_until__gt=now or timezone.now())
+
     def needing_settings(self) -> MailboxQuerySet:
         """Disconnected because of a setting (H16)."""
         return self.filter(status=Status.ERROR, settings_fault=True, needs_reconnect=False)
@@ -153,6 +157,11 @@ class Mailbox(models.Model):
     risk_until = models.DateTimeField(null=True, blank=True, help_text="Too much of its mail bounced: it rests (K6).")
     risk_reason = models.CharField(max_length=200, blank=True, default="")
 
+    flapping_since = models.DateTimeField(null=True, blank=True, editable=False)
+    flapping_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Its status changes too often (H12), until then at least."
+    )
+
     held_since = models.DateTimeField(null=True, blank=True)
     held_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
@@ -199,6 +208,9 @@ class Mailbox(models.Model):
             models.Index(fields=("smtp_host",), condition=Q(provider=""), name="mailbox_by_smtp_host"),
             models.Index(fields=("imap_host",), condition=Q(provider=""), name="mailbox_by_imap_host"),
             models.Index(fields=("resting_until",), condition=Q(resting_until__isnull=False), name="mailbox_resting"),
+            models.Index(
+                fields=("flapping_until",), condition=Q(flapping_until__isnull=False), name="mailbox_flapping"
+            ),
             models.Index(fields=("risk_until",), condition=Q(risk_until__isnull=False), name="mailbox_risk"),
             models.Index(
                 fields=("tenant",), condition=Q(category=Category.TENANT_SMTP_DISABLED.value), name="mailbox_tenant_off"
@@ -207,6 +219,10 @@ class Mailbox(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+    def is_flapping(self, now: datetime) -> bool:
+        """Return whether its status changes too often (H12)."""
+        return self.flapping_until is not None and self.flapping_until > now
 
     @property
     def badge(self) -> str:

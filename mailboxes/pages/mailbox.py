@@ -99,6 +99,7 @@ def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, An
         "request_open": request_open,
         "administrator_url": _administrator_url(found),
         "unconfirmed": unconfirmed(found, now),
+        "flapping": found.is_flapping(now),
         "panels": made,
         "resumes": resumes(found, made),
         "as_staff": as_staff,
