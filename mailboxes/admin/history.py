@@ -13,7 +13,10 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from mailboxes import clock
 from mailboxes.admin.base import ModelAdmin, ReadOnlyAdmin, staff
+from mailboxes.admin.incidents import DECIDE
+from mailboxes.health import alarms
 from mailboxes.models import AuditEntry, OAuthClient, StaffAlarm, StatusChange, UnreadMessage
 from mailboxes.reconnect.oauth.registrations import Registration, registration
 
@@ -22,7 +25,7 @@ from mailboxes.reconnect.oauth.registrations import Registration, registration
 class StaffAlarmAdmin(ReadOnlyAdmin):
     list_display = ("key", "fault", "times_seen", "opened_at", "closed_at")
     list_filter = (("closed_at", admin.EmptyFieldListFilter),)
-    actions = ("close",)
+    actions = ("close", "lift_cap")
 
     @admin.display(description="fault", ordering="kind")
     def fault(self, obj: StaffAlarm) -> str:
@@ -36,6 +39,18 @@ class StaffAlarmAdmin(ReadOnlyAdmin):
     def close(self, request: HttpRequest, queryset: QuerySet[StaffAlarm]) -> None:
         closed = queryset.filter(closed_at__isnull=True).update(closed_at=timezone.now())
         messages.success(request, f"{closed} closed. It opens again if the fault is met again.")
+
+    def has_lift_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(DECIDE)
+
+    @admin.action(description="Lift the cap on reconnect requests for an hour: they are real", permissions=["lift"])
+    def lift_cap(self, request: HttpRequest, queryset: QuerySet[StaffAlarm]) -> None:
+        lifted = alarms.lift_cap(queryset, clock.now())
+        if not lifted:
+            messages.warning(request, "Only an open alarm of the cap on reconnect requests can be lifted.")
+            return
+        AuditEntry.objects.create(actor_id=staff(request).pk, action="cap on flags lifted", at=clock.now())
+        messages.success(request, "Lifted for an hour. Those that wait are asked to reconnect within ten minutes.")
 
 
 @admin.register(StatusChange)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from mailboxes.clock import ALLOWED_OFFSET
 from mailboxes.health.decide import Filed
@@ -19,6 +19,8 @@ LONG_INCIDENT = "incident_over_a_day"
 CLOCK = "clock_off"
 FLAG_CAP = "flag_cap"
 UNREADABLE = "credential_unreadable"
+LIFTED_FOR = timedelta(hours=1)
+QUIET_AFTER = timedelta(minutes=30)
 
 
 def raise_for(found: Sequence[tuple[str, Filed]], now: datetime) -> None:
@@ -44,6 +46,26 @@ def open_alarm(kind: str, key: str, text: str, times: int, now: datetime) -> Non
             StaffAlarm.objects.create(kind=kind, key=key, text=text, opened_at=now, last_seen_at=now, times_seen=times)
     except IntegrityError:  # another worker opened it between the two statements
         seen_again()
+
+
+def tell_of_cap(capped: int, now: datetime) -> None:
+    """H9: so many more would ask for a reconnect at this moment than the cap lets through."""
+    text = (
+        "More mailboxes than usual are refused at once. Those beyond the cap are out of work, nobody is asked to "
+        "reconnect them, and they are tried again every ten minutes. If their passwords really changed, lift the cap."
+    )
+    open_alarm(FLAG_CAP, "reconnect requests", text, capped, now)
+
+
+def lift_cap(alarms: QuerySet[StaffAlarm], now: datetime) -> int:
+    """Take a person's word that the refusals are real. Returns how many alarms it was said on."""
+    return alarms.filter(kind=FLAG_CAP, closed_at__isnull=True).update(lifted_until=now + LIFTED_FOR)
+
+
+def close_quiet_cap(now: datetime) -> None:
+    """Close the cap's alarm when nothing was held back for half an hour."""
+    quiet = StaffAlarm.objects.filter(kind=FLAG_CAP, closed_at__isnull=True, last_seen_at__lte=now - QUIET_AFTER)
+    quiet.update(closed_at=now)
 
 
 def close_alarm(kind: str, key: str, now: datetime) -> None:

@@ -83,6 +83,7 @@ class Decision:
     holds: Sequence[Hold] = ()
     use: limits.Buckets = field(default_factory=dict)
     ours: list[Filed] = field(default_factory=list)
+    capped: bool = False
 
     @property
     def moves(self) -> bool:
@@ -125,6 +126,18 @@ def reconsider(
     decision = Decision(snapshot, dict(snapshot.legs), snapshot.standing, holds=holds, use=snapshot.use)
     _stand(decision, now, now, numbers, by_word=by_word)
     return decision
+
+
+def hold_back(decision: Decision, now: datetime, numbers: Thresholds = DEFAULT) -> None:
+    """Take the flag back that this decision would set: too many are flagged at this moment (H9, the cap)."""
+    before = decision.snapshot.legs
+    for leg, state in decision.legs.items():
+        if before[leg].flagged_at is None:
+            decision.legs[leg] = replace(state, flagged_at=None)
+    decision.capped = True
+    decision.standing = standing(
+        decision.legs, now, provider_family=decision.snapshot.provider_family, holds=decision.holds, numbers=numbers
+    )
 
 
 def _stand(decision: Decision, at: datetime, now: datetime, numbers: Thresholds, *, by_word: bool = False) -> None:

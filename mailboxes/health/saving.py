@@ -30,6 +30,8 @@ def save(decisions: Sequence[Decision], now: datetime) -> set[int]:
     update_rows(Mailbox, [_rest(decision) for decision in settled if decision.resting_until])
     update_rows(Mailbox, [_throttled(decision) for decision in settled if decision.throttled_until])
     alarms.raise_for([(one.snapshot.oauth_client, filed) for one in settled for filed in one.ours], now)
+    if capped := sum(decision.capped for decision in settled):
+        alarms.tell_of_cap(capped, now)
     tenants.wake_the_others(settled, now)
     return missed
 
@@ -75,6 +77,7 @@ def _round(decision: Decision, now: datetime, *, is_probe: bool) -> Round:
         begun_at=decision.last.begun_at if decision.last is not None else None,
         throttled_until=decision.throttled_until or found.throttled_until,
         stumbled=bool(decision.filed),
+        capped=decision.capped,
         holds=decision.holds,
         numbers=in_force(),
     )

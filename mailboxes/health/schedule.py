@@ -20,7 +20,7 @@ PROBE_MARGIN = timedelta(seconds=5)
 @dataclass(frozen=True, slots=True)
 class Round:
     """What a due time depends on beside the legs. `begun_at` is when the last attempt began; `stumbled`: it met a
-    failure that moves no status, and must not make the mailbox due at once."""
+    failure that moves no status, and must not make the mailbox due at once. `capped`: its flag waits (H9)."""
 
     now: datetime
     mailbox_id: int
@@ -29,6 +29,7 @@ class Round:
     begun_at: datetime | None = None
     throttled_until: datetime | None = None
     stumbled: bool = False
+    capped: bool = False
     holds: Sequence[Hold] = ()
     numbers: Thresholds = DEFAULT
 
@@ -40,6 +41,8 @@ def next_check(legs: Mapping[Leg, LegState], at: Round) -> datetime | None:
     """
     if at.throttled_until is not None and at.throttled_until > at.now:
         return at.throttled_until
+    if at.capped:
+        return at.now + _spread(at.numbers.flags_window, at, share=0.2)
     dues = [due for due in _dues(legs, at).values() if due is not None]
     if not dues:
         return None

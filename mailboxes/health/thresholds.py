@@ -84,6 +84,7 @@ class Thresholds:
     flags_cap: int = 20
     flags_cap_share: float = 0.02
     flags_of_one_workspace: int = 5
+    flags_waves_apart: int = 3
     new_version_suspect_for: timedelta = timedelta(minutes=30)
     # H12: flapping.
     flapping_changes: int = 3

@@ -122,6 +122,7 @@ class StaffAlarm(models.Model):
     last_seen_at = models.DateTimeField(default=timezone.now)
     times_seen = models.PositiveIntegerField(default=1)
     closed_at = models.DateTimeField(null=True, blank=True)
+    lifted_until = models.DateTimeField(null=True, blank=True, help_text="The cap on flags does not hold until then.")
 
     class Meta:
         ordering = ("-last_seen_at",)

@@ -5,19 +5,22 @@ Production keeps ledger and incidents in the database, the simulator in memory; 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from mailboxes.diagnosis.values import Diagnosis, Reply
-from mailboxes.health.decide import Decision, Snapshot, decide
+from mailboxes.health.decide import Decision, Snapshot, decide, hold_back
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.failure_class import FailureClass
+from mailboxes.health.incidents.cap import newly_flagged, over_the_cap
 from mailboxes.health.incidents.deciding import holds_for, step
 from mailboxes.health.incidents.ledger import keys_of
 from mailboxes.health.incidents.observing import seen_in
-from mailboxes.health.incidents.values import Counts, Incident, Key, Phase, Seen
+from mailboxes.health.incidents.values import Counts, Incident, Key, Phase, Seen, Word
+from mailboxes.health.policy import is_held
 from mailboxes.health.thresholds import Thresholds
 
 # Where nobody answers us, no provider is at fault.
@@ -35,6 +38,18 @@ class Book(Protocol):
 
     def counts(self, key: Key, now: datetime, since: datetime | None = None) -> Counts:
         """Return what was seen of this key lately, and after `since`."""
+
+    def flags(self, now: datetime) -> Counter[str]:
+        """Return how many mailboxes were flagged lately, by workspace."""
+
+    def flag(self, group: str, now: datetime) -> None:
+        """Count a flag in."""
+
+    def population(self) -> int:
+        """Return how many mailboxes there are, about."""
+
+    def is_cap_lifted(self, now: datetime) -> bool:
+        """Return whether a person says that so many flags are right."""
 
 
 @dataclass
@@ -62,7 +77,28 @@ class Board:
         seen = [one for decision in decisions for one in seen_in(decision)]
         self.book.add(seen)
         changed = self.look_at(keys_of(seen), now)
-        return (self._decide(batch, diagnose, now) if changed else decisions), changed
+        decided = self._decide(batch, diagnose, now) if changed else decisions
+        self._cap(decided, now)
+        return decided, changed
+
+    def _cap(self, decisions: Sequence[Decision], now: datetime) -> None:
+        """Hold back what the cap does not let through; what a person spoke of is not counted."""
+        spoken = [one for one in self.incidents.values() if one.word in (Word.REAL, Word.RELEASE)]
+        wanted = [one for one in newly_flagged(decisions) if not self._is_of(one, spoken, now)]
+        if not wanted:
+            return
+        lately = self.book.flags(now)
+        is_much = lately.total() + len(wanted) > self.numbers.flags_cap
+        if is_much and not self.book.is_cap_lifted(now):
+            for one in over_the_cap(wanted, lately, self.book.population(), self.numbers):
+                hold_back(one, now, self.numbers)
+        for one in wanted:
+            if not one.capped:
+                self.book.flag(str(one.snapshot.workspace_id), now)
+
+    def _is_of(self, decision: Decision, incidents: Sequence[Incident], now: datetime) -> bool:
+        holds = holds_for(incidents, decision.snapshot.scopes, now, self.numbers)
+        return any(is_held(state, leg, holds) for leg, state in decision.legs.items() if state.flagged_at is not None)
 
     def look_at(self, keys: Iterable[Key], now: datetime) -> list[Incident]:
         """Step these keys, our own first: what is ours is no provider's. Return those that changed."""

@@ -98,6 +98,7 @@ def _reconsider(ids: Iterable[int], board: Board, now: datetime, *, by_word: boo
 @transaction.atomic
 def look(now: datetime) -> int:
     """Step every active incident: candidates and quiet incidents end by the clock. Returns how many changed."""
+    alarms.close_quiet_cap(now)
     rows = list(IncidentRow.objects.select_for_update(skip_locked=True).filter(phase__in=ACTIVE))
     if not rows:
         return 0

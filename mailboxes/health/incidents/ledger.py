@@ -92,8 +92,10 @@ class _Windows:
 class Ledger:
     """Attempts of the last quarter of an hour, and how many mailboxes usually break at an hour."""
 
-    def __init__(self, numbers: Thresholds) -> None:
+    def __init__(self, numbers: Thresholds, population: int = 0) -> None:
         self._numbers = numbers
+        self._population = population
+        self._flags: deque[tuple[datetime, str]] = deque()
         self._failures: dict[Key, _Windows] = {}
         self._all_failures: dict[Place, _Windows] = {}
         self._passes: dict[Place, _Windows] = {}
@@ -164,6 +166,24 @@ class Ledger:
             recovered=passes.short.again,
             still_failing=short.again,
         )
+
+    def flags(self, now: datetime) -> Counter[str]:
+        """Return how many mailboxes were flagged lately, by workspace."""
+        while self._flags and self._flags[0][0] <= now - self._numbers.flags_window:
+            self._flags.popleft()
+        return Counter(group for _at, group in self._flags)
+
+    def flag(self, group: str, now: datetime) -> None:
+        """Count a flag in."""
+        self._flags.append((now, group))
+
+    def population(self) -> int:
+        """Return how many mailboxes there are."""
+        return self._population
+
+    def is_cap_lifted(self, now: datetime) -> bool:
+        """Nobody lifts it in a simulation: a person speaks of incidents there."""
+        return False
 
     def _usual(self, key: Key, now: datetime) -> float:
         hours = self._worse_by_hour[key]

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
+from mailboxes.health import alarms
 from mailboxes.health.failure_class import FailureClass, categories_of
 from mailboxes.health.incidents.board import Board
 from mailboxes.health.incidents.ledger import BASELINE_DAYS
@@ -17,9 +18,9 @@ from mailboxes.health.incidents.values import Counts, Incident, Key, Phase, Seen
 from mailboxes.health.numbers import in_force
 from mailboxes.health.thresholds import Thresholds
 from mailboxes.models import Incident as IncidentRow
-from mailboxes.models import LoginCount, LoginSample, Mailbox
+from mailboxes.models import LoginCount, LoginSample, Mailbox, StaffAlarm, StatusChange
 from mailboxes.models.incident import ACTIVE
-from mailboxes.models.sets import add_counts
+from mailboxes.models.sets import about_how_many, add_counts
 from mailboxes.providers.presets import presets_of
 from mailboxes.states import Status
 from mailboxes.wire.values import Leg
@@ -126,6 +127,23 @@ class DatabaseBook:
             recovered=_sum(passed, "again", short),
             still_failing=_sum(failed, "again", short),
         )
+
+    def flags(self, now: datetime) -> Counter[str]:
+        """Return how many mailboxes were flagged lately, by workspace. One query, by the age of changes."""
+        rows = StatusChange.objects.filter(at__gt=now - self._numbers.flags_window, to_status=Status.NEEDS_REAUTH)
+        found = rows.exclude(from_status=Status.NEEDS_REAUTH).values_list("mailbox__workspace_id")
+        return Counter({str(group): times for group, times in found.annotate(times=Count("id")).order_by()})
+
+    def flag(self, group: str, now: datetime) -> None:
+        """Nothing to do: the change of status is the flag."""
+
+    def population(self) -> int:
+        """Return how many mailboxes there are, about."""
+        return about_how_many(Mailbox)
+
+    def is_cap_lifted(self, now: datetime) -> bool:
+        """Return whether staff said on the alarm's page that the refusals are real."""
+        return StaffAlarm.objects.filter(kind=alarms.FLAG_CAP, lifted_until__gt=now).exists()
 
 
 def _slot(at: datetime) -> datetime:

@@ -67,7 +67,7 @@ class Simulation:
         self.boxes = {box.snapshot.id: box for box in boxes}
         self.site, self.numbers = site, numbers
         self.begins, self.ends, self.fault_until = begins, ends, fault_until
-        self.book = Ledger(numbers)
+        self.book = Ledger(numbers, population=len(boxes))
         self.board = Board(numbers, self.book)
         self.tally = Tally()
         self._words = words or Words()
@@ -197,6 +197,7 @@ class Simulation:
             begun_at=at,
             throttled_until=throttled or found.throttled_until,
             stumbled=decision is not None and bool(decision.filed),
+            capped=decision is not None and decision.capped,
             holds=holds_for(self.board.active, found.scopes, at, self.numbers),
             numbers=self.numbers,
         )
