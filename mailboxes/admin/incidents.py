@@ -87,7 +87,7 @@ class IncidentAdmin(ReadOnlyAdmin):
     @admin.display(description="staff said")
     def said(self, obj: Incident) -> str:
         """What a person decided."""
-        return f"{obj.get_word_display()}, {obj.word_by}" if obj.word else "–"
+        return f"{obj.get_word_display()}, {obj.word_by or 'by itself'}" if obj.word else "–"
 
     @admin.display(description="servers' replies")
     def replies(self, obj: Incident) -> SafeString | str:
@@ -104,7 +104,7 @@ class IncidentAdmin(ReadOnlyAdmin):
             ("First failure", obj.started_at),
             ("Opened: nobody is asked to reconnect from here on", obj.opened_at),
             ("Most logins pass again: all held mailboxes are tried", obj.recovering_at),
-            (f"{obj.word_by or 'Staff'}: {obj.get_word_display()}", obj.word_at),
+            (f"{obj.word_by or 'After a day, as nearly all others pass'}: {obj.get_word_display()}", obj.word_at),
             ("Over", obj.changed_at if obj.phase == "closed" else None),
         ]
         known = sorted(((at, words) for words, at in moments if at is not None), key=lambda pair: pair[0])

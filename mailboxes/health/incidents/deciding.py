@@ -61,9 +61,19 @@ def _from_open(before: Incident, counts: Counts, now: datetime, numbers: Thresho
     is_young = now - (before.opened_at or before.started_at) < numbers.incident_closes_after
     share = max(counts.lately_failed / counts.lately_tried, counts.held / max(counts.population, 1))
     if is_young or share >= numbers.incident_closes_below:
+        if _is_real_after_all(before, counts, now, numbers):
+            return replace(before, word=Word.RELEASE, changed_at=now)
         return _recovering(before, counts, now, numbers)
     # What is counted lately is as long as the quiet has to last.
     return replace(before, phase=Phase.CLOSED, changed_at=now)
+
+
+def _is_real_after_all(before: Incident, counts: Counts, now: datetime, numbers: Thresholds) -> bool:
+    """After a day, where nearly all the provider's others pass: what still fails goes through H4 one by one."""
+    is_long = before.opened_at is not None and now - before.opened_at >= numbers.incident_long
+    if not is_long or before.word is not Word.NONE or counts.others_tried < numbers.incident_failing:
+        return False
+    return counts.others_tried - counts.others_failed >= numbers.incident_others_pass * counts.others_tried
 
 
 def _recovering(before: Incident, counts: Counts, now: datetime, numbers: Thresholds) -> Incident:

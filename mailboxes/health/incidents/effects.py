@@ -33,6 +33,8 @@ def follow(changed: Sequence[Incident], board: Board, now: datetime) -> None:
     for incident in changed:
         if incident.recovering_at == now and incident.phase is Phase.OPEN:
             _try_again(incident.key, board, now)
+        elif incident.word is Word.RELEASE and incident.phase is Phase.OPEN:
+            _try_again(incident.key, board, now)
         elif incident.phase is Phase.CANDIDATE:
             _pull_forward(incident.key, board, now)
         elif incident.phase is Phase.OPEN:
@@ -118,7 +120,8 @@ def _tell_of_long_ones(rows: Sequence[IncidentRow], board: Board, now: datetime)
     for row in rows:
         is_long = row.opened_at is not None and now - row.opened_at >= board.numbers.incident_long
         if is_long and row.told_at is None:
-            text = f"{row.mailboxes} mailboxes are held for over a day. Hold on, release them, or say that it is real."
+            text = f"{row.mailboxes} mailboxes are held for over a day. Hold on, release them, or say that it is real. "
+            text += "Where nearly all others of the provider pass, they are checked one by one by themselves."
             alarms.open_alarm(alarms.LONG_INCIDENT, str(row)[:100], text, 1, now)
             IncidentRow.objects.filter(pk=row.pk).update(told_at=now)
 

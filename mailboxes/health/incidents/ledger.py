@@ -161,6 +161,8 @@ class Ledger:
             first_failure_at=long.items[0].at if long.items else None,
             lately_failed=len(close.items),
             lately_tried=len(failures.close.items) + len(passes.close.items),
+            others_failed=len(close.items) - close.again,
+            others_tried=sum(len(one.close.items) - one.close.again for one in (failures, passes)),
             held=self._held[key],
             population=len(self._known[place]),
             recovered=passes.short.again,

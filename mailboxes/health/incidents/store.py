@@ -122,6 +122,8 @@ class DatabaseBook:
             first_failure_at=min((one["at"] for one in alike), default=None),
             lately_failed=_sum(failed, "attempts", close),
             lately_tried=_sum(rows, "attempts", close),
+            others_failed=_sum(failed, "attempts", close) - _sum(failed, "again", close),
+            others_tried=_sum(rows, "attempts", close) - _sum(rows, "again", close),
             held=_held(key) if is_open else 0,
             population=_population(key) if is_open else 0,
             recovered=_sum(passed, "again", short),
@@ -239,6 +241,8 @@ def keep(changed: Sequence[Incident], now: datetime) -> None:
         values = _values(one)
         active = IncidentRow.objects.filter(**_key_columns(one.key), phase__in=ACTIVE)
         if active.update(**values):
+            if one.word is Word.RELEASE:  # by the rule of a day; a person's word came first where there is one
+                active.filter(word=Word.NONE.value).update(word=one.word.value, word_at=now)
             continue
         if one.phase is Phase.CLOSED:
             continue

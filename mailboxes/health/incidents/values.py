@@ -72,7 +72,8 @@ class Counts:
     `failing` and `checked` in the short window, `worse` in the long one, `usual_worse` what that is at this hour.
     `groups` and `domains` are those of the failing ones in the long window; `all_groups` those in which anything was
     seen there, at most three of them counted; `others_pass`: others than the failing group or domain log in.
-    `lately_failed` and `lately_tried` are attempts in the time after which an incident closes. `held` of the
+    `lately_failed` and `lately_tried` are attempts in the time after which an incident closes; `others_failed` and
+    `others_tried` those among them of legs that had no open failure before. `held` of the
     `population` failed alike when they were last tried; `recovered` and `still_failing` are attempts in the short
     window of those that had failed before.
     """
@@ -88,6 +89,8 @@ class Counts:
     first_failure_at: datetime | None = None
     lately_failed: int = 0
     lately_tried: int = 0
+    others_failed: int = 0
+    others_tried: int = 0
     held: int = 0
     population: int = 0
     recovered: int = 0

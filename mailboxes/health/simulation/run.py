@@ -280,7 +280,7 @@ class Simulation:
             self._follow(incident, at)
 
     def _follow(self, incident: Incident, at: datetime) -> None:
-        if incident.recovering_at == at:
+        if incident.recovering_at == at or (incident.word is Word.RELEASE and incident.phase is Phase.OPEN):
             self._recheck(incident, at)
         elif incident.phase is Phase.CANDIDATE:
             self._pull_forward(incident.key, at)
