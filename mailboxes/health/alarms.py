@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from mailboxes.clock import ALLOWED_OFFSET
-from mailboxes.health.decide import Filed
+from mailboxes.diagnosis.categories import Category
+from mailboxes.health.decide import Decision, Filed
 from mailboxes.models import StaffAlarm
 
 OAUTH_CLIENT = "oauth_client_misconfigured"
@@ -18,17 +19,29 @@ OURS = "our_own_fault"
 LONG_INCIDENT = "incident_over_a_day"
 CLOCK = "clock_off"
 FLAG_CAP = "flag_cap"
+ADDRESS_BLOCKED = "our_address_is_blocked"
 UNREADABLE = "credential_unreadable"
 LIFTED_FOR = timedelta(hours=1)
-QUIET_AFTER = timedelta(minutes=30)
+CAP_QUIET_AFTER = timedelta(minutes=30)
+# Longer than the longest pause between two logins at a host that blocks us.
+BLOCK_QUIET_AFTER = timedelta(hours=6)
 
 
-def raise_for(found: Sequence[tuple[str, Filed]], now: datetime) -> None:
-    """One open alarm per OAuth client, whatever the number of mailboxes that met it."""
-    times = Counter(client for client, _filed in found)
-    texts = {client: filed.evidence.failure.text for client, filed in found if filed.evidence.failure}
-    for client, count in times.items():
-        open_alarm(OAUTH_CLIENT, client or "(unnamed)", texts[client], count, now)
+def raise_for(decisions: Sequence[Decision], now: datetime) -> None:
+    """One open alarm per OAuth client of ours, or host that blocks our address, whatever the number of mailboxes that
+    met it."""
+    found = [(_of(one, filed), filed) for one in decisions for filed in one.ours]
+    times = Counter(alarm for alarm, _filed in found)
+    texts = {alarm: filed.evidence.failure.text for alarm, filed in found if filed.evidence.failure}
+    for (kind, key), count in times.items():
+        open_alarm(kind, key, texts[kind, key], count, now)
+
+
+def _of(decision: Decision, filed: Filed) -> tuple[str, str]:
+    """Kind and key of the alarm."""
+    if filed.diagnosis.category is Category.RATE_LIMITED:
+        return ADDRESS_BLOCKED, decision.snapshot.scopes[filed.evidence.leg][:100]
+    return OAUTH_CLIENT, decision.snapshot.oauth_client or "(unnamed)"
 
 
 def open_alarm(kind: str, key: str, text: str, times: int, now: datetime) -> None:
@@ -62,10 +75,11 @@ def lift_cap(alarms: QuerySet[StaffAlarm], now: datetime) -> int:
     return alarms.filter(kind=FLAG_CAP, closed_at__isnull=True).update(lifted_until=now + LIFTED_FOR)
 
 
-def close_quiet_cap(now: datetime) -> None:
-    """Close the cap's alarm when nothing was held back for half an hour."""
-    quiet = StaffAlarm.objects.filter(kind=FLAG_CAP, closed_at__isnull=True, last_seen_at__lte=now - QUIET_AFTER)
-    quiet.update(closed_at=now)
+def close_quiet(now: datetime) -> None:
+    """Close what was not met for a while, where nobody else can tell that it is over."""
+    is_over = Q(kind=FLAG_CAP, last_seen_at__lte=now - CAP_QUIET_AFTER)
+    is_over |= Q(kind=ADDRESS_BLOCKED, last_seen_at__lte=now - BLOCK_QUIET_AFTER)
+    StaffAlarm.objects.filter(is_over, closed_at__isnull=True).update(closed_at=now)
 
 
 def close_alarm(kind: str, key: str, now: datetime) -> None:

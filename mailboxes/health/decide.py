@@ -187,6 +187,9 @@ def _move(filed: Filed, state: LegState, decision: Decision, numbers: Thresholds
         _rest(item.failure.text, diagnosis.variant, item.observed_at, decision)
     elif diagnosis.course is Course.OURS:
         decision.ours.append(filed)
+        if diagnosis.category is Category.RATE_LIMITED:  # a ban of our address lasts longer with each login
+            wait = numbers.throttled_first
+            decision.throttled_until = max(item.observed_at + wait, decision.throttled_until or item.observed_at)
     decision.legs[item.leg] = failed(state, diagnosis, item.failure, item.observed_at, decision.holds, item.leg)
 
 

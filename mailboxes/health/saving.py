@@ -29,7 +29,7 @@ def save(decisions: Sequence[Decision], now: datetime) -> set[int]:
     Failure.objects.bulk_create([_failure(filed) for decision in settled for filed in decision.filed])
     update_rows(Mailbox, [_rest(decision) for decision in settled if decision.resting_until])
     update_rows(Mailbox, [_throttled(decision) for decision in settled if decision.throttled_until])
-    alarms.raise_for([(one.snapshot.oauth_client, filed) for one in settled for filed in one.ours], now)
+    alarms.raise_for(settled, now)
     if capped := sum(decision.capped for decision in settled):
         alarms.tell_of_cap(capped, now)
     tenants.wake_the_others(settled, now)

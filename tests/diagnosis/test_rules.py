@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailboxes.diagnosis.advice import Action, Place, action, advise
-from mailboxes.diagnosis.categories import MATRIX, Category, Course
+from mailboxes.diagnosis.categories import MATRIX, Actor, Category, Course
 from mailboxes.diagnosis.engine import RULES_FILE, BadRule, engine
 from mailboxes.diagnosis.values import Reply
 from tests.diagnosis.test_given import diagnose, rows
@@ -49,6 +49,27 @@ def test_h6_a_bare_imap_no_is_no_refusal_of_a_password(words: str) -> None:
 def test_d2_a_failing_token_endpoint_is_no_fault_of_ours_whatever_its_page_says(page: str) -> None:
     found = engine().diagnose(Reply(page, leg="oauth", stage="token", code="HTTP 503"))
     assert found.category is Category.TEMPORARY
+
+
+@pytest.mark.parametrize("stage", ["greeting", "auth"])
+@pytest.mark.parametrize(
+    ("leg", "words"),
+    [
+        ("smtp", "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using a list of hosts"),
+        ("smtp", "421 4.7.0 Your IP has been temporarily banned: too many failed logins"),
+        ("smtp", "550-Your IP 192.0.2.3 is blacklisted"),
+        ("imap", "* BYE Your host has been banned"),
+        ("imap", "A1 NO [ALERT] Too many invalid passwords from your address"),
+    ],
+)
+def test_x6_a_ban_of_our_address_is_our_fault_and_never_a_customers(leg: str, words: str, stage: str) -> None:
+    found = engine().diagnose(Reply(words, leg=leg, stage=stage))
+    assert (found.course, found.actor, found.needs_reconnect) == (Course.OURS, Actor.OPERATOR, False)
+
+
+def test_d1_too_many_connections_is_no_ban() -> None:
+    found = engine().diagnose(Reply("421 Too many connections from your IP", leg="smtp", stage="greeting"))
+    assert (found.category, found.course) == (Category.RATE_LIMITED, Course.THROTTLED)
 
 
 def test_d2_most_rules_are_met_by_a_labelled_reply() -> None:

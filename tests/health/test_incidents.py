@@ -126,11 +126,11 @@ def test_h9_a_person_holds_it_open() -> None:
     assert step(held, KEY, quiet, at(60), DEFAULT) == held
 
 
-LONG = {"lately_failed": 300, "lately_tried": 2000, "held": 30, "population": 2000}
+LONG = Counts(lately_failed=300, lately_tried=2000, held=30, population=2000)
 
 
 def test_h9_after_a_day_those_that_still_fail_are_released_where_nearly_all_others_pass() -> None:
-    counts = Counts(**LONG, others_tried=1000, others_failed=10)
+    counts = replace(LONG, others_tried=1000, others_failed=10)
     found = step(opened(), KEY, counts, at(24 * 60 + 5), DEFAULT)
     assert found is not None and (found.phase, found.word) == (Phase.OPEN, Word.RELEASE)
 
@@ -141,12 +141,12 @@ def test_h9_after_a_day_those_that_still_fail_are_released_where_nearly_all_othe
 def test_h9_they_stay_held_before_a_day_while_others_fail_or_where_too_few_are_tried(
     minutes: float, failed: int, tried: int
 ) -> None:
-    found = step(opened(), KEY, Counts(**LONG, others_tried=tried, others_failed=failed), at(minutes), DEFAULT)
+    found = step(opened(), KEY, replace(LONG, others_tried=tried, others_failed=failed), at(minutes), DEFAULT)
     assert found is not None and found.word is Word.NONE
 
 
 def test_h9_a_persons_hold_is_not_released_by_the_rule_of_a_day() -> None:
-    counts = Counts(**LONG, others_tried=1000, others_failed=10)
+    counts = replace(LONG, others_tried=1000, others_failed=10)
     found = step(replace(opened(), word=Word.HOLD), KEY, counts, at(25 * 60), DEFAULT)
     assert found is not None and found.word is Word.HOLD
 

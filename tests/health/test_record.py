@@ -12,6 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes.health import record as record_module
+from mailboxes.health.incidents import effects
 from mailboxes.health.picking import pick_legs
 from mailboxes.health.record import record
 from mailboxes.health.snapshots import load
@@ -42,6 +43,9 @@ from tests.make import (
 from warmup.models import Pool, PoolMember
 
 pytestmark = pytest.mark.django_db
+
+
+BANNED = (Stage.GREETING, "554", "554 Your IP address has been blocked")
 
 
 def healthy(**values: Any) -> Mailbox:
@@ -160,6 +164,25 @@ def test_h9_our_own_oauth_fault_raises_one_alarm_and_flags_nobody() -> None:
     assert (alarm.times_seen, alarm.closed_at) == (3, None)
     record([evidence(mailboxes[0], Leg.OAUTH, BAD_CLIENT, at=later(minutes=2))], now=later(minutes=2))
     assert StaffAlarm.objects.get().times_seen == 4
+
+
+def test_x6_a_ban_of_our_address_raises_one_alarm_of_the_host_and_moves_nobody() -> None:
+    mailboxes = [healthy(provider="gmail") for _ in range(3)]
+    at = later(minutes=1)
+    record([evidence(one, Leg.SMTP, BANNED, at=at) for one in mailboxes], now=at)
+    assert set(Mailbox.objects.values_list("status", flat=True)) == {"connected"}
+    alarm = StaffAlarm.objects.get()
+    assert (alarm.kind, alarm.key, alarm.times_seen) == ("our_address_is_blocked", "provider:google", 3)
+    assert all(state_of(one).next_check_at == at + timedelta(minutes=30) for one in mailboxes)  # no login prolongs it
+
+
+def test_x6_its_alarm_ends_after_six_quiet_hours() -> None:
+    mailbox = healthy()
+    record([evidence(mailbox, Leg.SMTP, BANNED, at=later(minutes=1))], now=later(minutes=1))
+    effects.look(later(hours=5))
+    assert StaffAlarm.objects.get().closed_at is None
+    effects.look(later(hours=7))
+    assert StaffAlarm.objects.get().closed_at == later(hours=7)
 
 
 def test_h13_a_sending_limit_rests_the_mailbox_and_flags_nobody() -> None:

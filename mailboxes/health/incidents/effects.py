@@ -31,13 +31,12 @@ _BROKEN = (Status.ERROR.value, Status.NEEDS_REAUTH.value)
 def follow(changed: Sequence[Incident], board: Board, now: datetime) -> None:
     """Do what these changes call for, inside the caller's transaction."""
     for incident in changed:
-        if incident.recovering_at == now and incident.phase is Phase.OPEN:
-            _try_again(incident.key, board, now)
-        elif incident.word is Word.RELEASE and incident.phase is Phase.OPEN:
+        is_open = incident.phase is Phase.OPEN
+        if is_open and (incident.recovering_at == now or incident.word is Word.RELEASE):
             _try_again(incident.key, board, now)
         elif incident.phase is Phase.CANDIDATE:
             _pull_forward(incident.key, board, now)
-        elif incident.phase is Phase.OPEN:
+        elif is_open:
             _open(incident, board, now)
         else:
             _close(incident, board, now)
@@ -100,7 +99,7 @@ def _reconsider(ids: Iterable[int], board: Board, now: datetime, *, by_word: boo
 @transaction.atomic
 def look(now: datetime) -> int:
     """Step every active incident: candidates and quiet incidents end by the clock. Returns how many changed."""
-    alarms.close_quiet_cap(now)
+    alarms.close_quiet(now)
     rows = list(IncidentRow.objects.select_for_update(skip_locked=True).filter(phase__in=ACTIVE))
     if not rows:
         return 0
