@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from mailboxes import account_mail, clock
-from mailboxes.health import alarms, asked, due, retention, tenants
+from mailboxes.health import alarms, asked, due, retention, tenants, versions
 from mailboxes.health.incidents import effects
 from mailboxes.health.outgoing import from_settings
 from mailboxes.inbox import due as inbox_due
@@ -72,6 +72,7 @@ def beat() -> None:
     clock.now.sync()
     now = clock.now()
     Heartbeat.objects.update_or_create(name=settings.Q_CLUSTER["name"], defaults={"at": now})
+    versions.note(now)
     alarms.tell_of_clock(settings.Q_CLUSTER["name"], clock.now.offset(), now)
     tenants.revive(now)
     effects.look(now)

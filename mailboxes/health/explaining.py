@@ -22,6 +22,8 @@ CHANGED_STEPS = (
     "A stored password goes only to the server that it was given for.",
     "Press “Update credentials”, check the servers, and enter the password or app password.",
 )
+# An OAuth client's incident is of those that met it.
+_NOT_BY_LEG = ("ours:", "provider:", "host:")
 _SHOWN_AS_HELD = frozenset({Status.SUSPECT.value, Status.UNVERIFIED.value})
 
 
@@ -39,7 +41,10 @@ class Explanation:
 
 
 def explain(mailboxes: Sequence[Mailbox]) -> dict[int, Explanation]:
-    """Return the explanations by mailbox id; none for a mailbox that stands for itself. At most five queries."""
+    """Return the explanations by mailbox id; none for a mailbox that stands for itself. At most five queries.
+
+    What is our own fault moves no mailbox, and keeps it from working all the same: that is said of connected ones too.
+    """
     found = _by_changed_server(mailboxes)
     found |= _by_incident([one for one in mailboxes if one.pk not in found])
     return found | _by_our_client([one for one in mailboxes if one.pk not in found])
@@ -63,18 +68,26 @@ def _by_changed_server(mailboxes: Sequence[Mailbox]) -> dict[int, Explanation]:
 
 
 def _by_incident(mailboxes: Iterable[Mailbox]) -> dict[int, Explanation]:
-    held = [one for one in mailboxes if one.status in _SHOWN_AS_HELD and one.category]
-    if not held:
+    shown = [one for one in mailboxes if one.status == Status.CONNECTED or one.status in _SHOWN_AS_HELD]
+    if not shown:
         return {}
     active = store.active()
-    pairs = ((one, next((row for row in active if _covers(row, one)), None)) for one in held)
+    pairs = ((one, next((row for row in active if _covers(row, one)), None)) for one in shown)
     return {one.pk: _of_incident(row, one) for one, row in pairs if row is not None}
 
 
 def _covers(row: IncidentRow, mailbox: Mailbox) -> bool:
+    if mailbox.status == Status.CONNECTED:
+        return row.ours and _is_in_scope(row, mailbox)
+    if not mailbox.category:
+        return False
     failure_class = class_of(Category(mailbox.category), mailbox.cause_stage)
     if failure_class is None or failure_class.value != row.failure_class:
         return False
+    return _is_in_scope(row, mailbox) if row.scope.startswith(_NOT_BY_LEG) else mailbox.cause_leg == row.leg == "oauth"
+
+
+def _is_in_scope(row: IncidentRow, mailbox: Mailbox) -> bool:
     if row.scope in (EGRESS, RESOLVER):
         return True
     kind, _, name = row.scope.partition(":")
@@ -82,7 +95,7 @@ def _covers(row: IncidentRow, mailbox: Mailbox) -> bool:
         return family(mailbox.provider) == name
     if kind == "host":
         return not mailbox.provider and name in (mailbox.smtp_host.lower(), mailbox.imap_host.lower())
-    return mailbox.cause_leg == row.leg == "oauth"
+    return False
 
 
 def _of_incident(row: IncidentRow, mailbox: Mailbox) -> Explanation:
@@ -108,8 +121,8 @@ def _name(mailbox: Mailbox) -> str:
 
 
 def _by_our_client(mailboxes: Sequence[Mailbox]) -> dict[int, Explanation]:
-    """An expired secret of our own OAuth client: no mailbox is flagged, and each of its new ones waits for us."""
-    waiting = [one for one in mailboxes if one.status == Status.UNVERIFIED]
+    """An expired secret of our own OAuth client: no mailbox is flagged, and each that signs in by it waits for us."""
+    waiting = [one for one in mailboxes if one.status in (Status.UNVERIFIED, Status.CONNECTED)]
     if not waiting:
         return {}
     open_alarms = StaffAlarm.objects.filter(kind=alarms.OAUTH_CLIENT, closed_at__isnull=True)

@@ -5,7 +5,15 @@ from mailboxes.models.checks import AskedCheck, CheckDay, CheckState
 from mailboxes.models.confirmation import AddressConfirmation
 from mailboxes.models.credential import Candidate, Credential, OAuthClient
 from mailboxes.models.domain import MailDomain
-from mailboxes.models.history import AuditEntry, Failure, Heartbeat, ReconnectRequest, StaffAlarm, StatusChange
+from mailboxes.models.history import (
+    AuditEntry,
+    Failure,
+    Heartbeat,
+    ReconnectRequest,
+    StaffAlarm,
+    StatusChange,
+    Version,
+)
 from mailboxes.models.inbox import FolderCursor, InboxState, InMessage, UnreadMessage
 from mailboxes.models.incident import HostBudget, Incident, LoginCount, LoginSample
 from mailboxes.models.mailbox import STATUS_LABELS, Mailbox
@@ -49,5 +57,6 @@ __all__ = [
     "StatusChange",
     "Trial",
     "UnreadMessage",
+    "Version",
     "Workspace",
 ]

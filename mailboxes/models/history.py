@@ -136,6 +136,16 @@ class StaffAlarm(models.Model):
         return f"{self.kind}: {self.key}"
 
 
+class Version(models.Model):
+    """A version of our own code, from the first sign of life of a worker that runs it (H9)."""
+
+    fingerprint = models.CharField(max_length=40, primary_key=True)
+    began_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.fingerprint[:8]
+
+
 class Heartbeat(models.Model):
     """The last sign of life of one worker cluster."""
 

@@ -9,11 +9,23 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from mailboxes import tasks
+from mailboxes.health import versions
 from mailboxes.health.explaining import explain
 from mailboxes.health.incidents import effects, store
 from mailboxes.health.incidents.values import Word
 from mailboxes.health.record import record
-from mailboxes.models import AuditEntry, CheckState, Incident, LoginCount, LoginSample, Mailbox, OAuthClient, StaffAlarm
+from mailboxes.models import (
+    AuditEntry,
+    CheckState,
+    Incident,
+    LoginCount,
+    LoginSample,
+    Mailbox,
+    OAuthClient,
+    StaffAlarm,
+    Version,
+)
 from mailboxes.reconnect.credentials import NewGrant, replace
 from mailboxes.wire.values import Leg, Stage
 from tests.make import BAD_CLIENT, REFUSED, START, evidence, make_mailbox, make_workspace, refuse, secret, state_of
@@ -230,3 +242,47 @@ def test_h9_the_list_and_the_first_page_show_what_is_open(support_client: Client
     open_incident(park(10))
     for url in (reverse("admin:mailboxes_incident_changelist"), reverse("admin:index")):
         assert "logins are refused (SMTP)" in support_client.get(url).content.decode()
+
+
+def test_h9_a_wave_right_after_a_new_version_of_ours_is_ours_and_moves_nobody() -> None:
+    boxes = park(10)
+    Version.objects.create(fingerprint="old", began_at=at(-10_000))
+    versions.note(at(-10))
+    for minutes in (1, 2.25, 12):
+        refuse_once(boxes, minutes)
+    assert Incident.objects.get(phase="open").ours
+    assert "new version of ours" in StaffAlarm.objects.get(kind="our_own_fault").text
+    assert "needs_reauth" not in statuses(boxes)
+
+
+@pytest.mark.parametrize(("began", "others"), [(-40, 1), (-10, 0)], ids=["half an hour ago", "the first one"])
+def test_h9_an_old_version_and_the_first_one_are_not_suspected(began: float, others: int) -> None:
+    boxes = park(10)
+    for number in range(others):
+        Version.objects.create(fingerprint=f"old{number}", began_at=at(-10_000))
+    versions.note(at(began))
+    assert not open_incident(boxes).ours
+
+
+def test_h9_a_worker_writes_its_version_down_once() -> None:
+    tasks.beat()
+    tasks.beat()
+    assert [row.fingerprint for row in Version.objects.all()] == [versions.fingerprint()]
+
+
+def test_h9_while_our_way_out_is_cut_a_connected_mailboxs_owner_reads_that_it_is_ours() -> None:
+    boxes = [one for name in ("gmail", "yahoo", "zoho_com") for one in park(4, provider=name, tag=name[0])]
+    for minutes in (1, 1.2, 2):
+        record([evidence(one, Leg.SMTP, NO_ROUTE, at=at(minutes)) for one in boxes], now=at(minutes))
+    assert statuses(boxes) == {"connected"}
+    shown = customer(boxes[0].workspace).get(reverse("mailbox", args=[boxes[0].pk])).content.decode()
+    assert "We have a problem with our own connection" in shown and "Everything works" not in shown
+
+
+def test_ux3_while_our_client_is_expired_a_connected_mailboxs_owner_reads_that_it_is_ours() -> None:
+    mailbox = _with_grant(make_mailbox(provider="outlook_com"))
+    record([evidence(mailbox, leg) for leg in Leg], now=START)
+    record([evidence(mailbox, Leg.OAUTH, BAD_CLIENT, at=at(5))], now=at(5))
+    assert statuses([mailbox]) == {"connected"}
+    shown = customer(mailbox.workspace).get(reverse("mailbox", args=[mailbox.pk])).content.decode()
+    assert "We have a problem with our connection to Outlook.com" in shown and "Everything works" not in shown

@@ -48,6 +48,9 @@ class Book(Protocol):
     def population(self) -> int:
         """Return how many mailboxes there are, about."""
 
+    def is_version_new(self, now: datetime) -> bool:
+        """Return whether a version of ours began lately."""
+
     def is_cap_lifted(self, now: datetime) -> bool:
         """Return whether a person says that so many flags are right."""
 
@@ -59,7 +62,6 @@ class Board:
     numbers: Thresholds
     book: Book
     incidents: dict[Key, Incident] = field(default_factory=dict)
-    new_version: bool = False
 
     @property
     def active(self) -> list[Incident]:
@@ -112,7 +114,9 @@ class Board:
             # What an incident that is over has seen begins no other.
             since = before.changed_at if before is not None and before.phase is Phase.CLOSED else None
             counts = self.book.counts(key, now, since)
-            after = step(before, key, counts, now, self.numbers, new_version=self.new_version)
+            begins = counts.failing > 1 and (before is None or before.phase is Phase.CLOSED)
+            new_version = begins and self.book.is_version_new(now)
+            after = step(before, key, counts, now, self.numbers, new_version=new_version)
             if after is not None and after != before:
                 self.incidents[key] = after
                 changed.append(after)

@@ -55,8 +55,17 @@ def _open(incident: Incident, board: Board, now: datetime) -> None:
     ids = set(rows.values_list("mailbox_id", flat=True))
     _reconsider(store.mailboxes_of(incident.key).filter(id__in=ids).values_list("id", flat=True), board, now)
     if incident.ours:
-        text = f"Since {incident.started_at:%H:%M} UTC what we send finds no answer: {incident.key.scope}."
-        alarms.open_alarm(alarms.OURS, incident.key.scope, text, 1, now)
+        alarms.open_alarm(alarms.OURS, incident.key.scope, _our_fault(incident), 1, now)
+
+
+def _our_fault(incident: Incident) -> str:
+    since = f"Since {incident.started_at:%H:%M} UTC"
+    if incident.key.is_ours:
+        return f"{since} what we send finds no answer: {incident.key.scope}."
+    return (
+        f"{since} mailboxes fail alike ({incident.key.scope}), right after a new version of ours began. No mailbox is "
+        "moved for it. Look at what changed, or go back to the version before; if the provider is at fault, release it."
+    )
 
 
 def _close(incident: Incident, board: Board, now: datetime) -> None:

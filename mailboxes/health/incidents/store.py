@@ -10,7 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet, Sum
 
-from mailboxes.health import alarms
+from mailboxes.health import alarms, versions
 from mailboxes.health.failure_class import FailureClass, categories_of
 from mailboxes.health.incidents.board import Board
 from mailboxes.health.incidents.ledger import BASELINE_DAYS
@@ -36,14 +36,14 @@ COUNTS_KEPT = timedelta(hours=1)
 BASELINE_KEPT = timedelta(days=BASELINE_DAYS + 1)
 
 
-def open_board(now: datetime, *, new_version: bool = False) -> Board:
+def open_board(now: datetime) -> Board:
     """Return the incidents that are active or ended in the last day, on the database's book. One query."""
     numbers = in_force()
     recent = Q(phase__in=ACTIVE) | Q(changed_at__gte=now - numbers.incident_reopens_within)
     found = [_incident(row) for row in IncidentRow.objects.filter(recent).order_by("changed_at")]
     incidents = {one.key: one for one in found}
     explained = {one.key for one in found if one.phase is Phase.OPEN}
-    return Board(numbers, DatabaseBook(numbers, explained), incidents, new_version)
+    return Board(numbers, DatabaseBook(numbers, explained), incidents)
 
 
 def _incident(row: IncidentRow) -> Incident:
@@ -65,6 +65,7 @@ class DatabaseBook:
     def __init__(self, numbers: Thresholds, explained: set[Key]) -> None:
         self._numbers = numbers
         self._explained = explained
+        self._is_version_new: bool | None = None
         self._samples: defaultdict[Key, list[dict[str, Any]]] = defaultdict(list)
         self._counts: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
 
@@ -142,6 +143,12 @@ class DatabaseBook:
     def population(self) -> int:
         """Return how many mailboxes there are, about."""
         return about_how_many(Mailbox)
+
+    def is_version_new(self, now: datetime) -> bool:
+        """Return whether a version of ours began lately. Asked once for a batch."""
+        if self._is_version_new is None:
+            self._is_version_new = versions.is_new(now, self._numbers)
+        return self._is_version_new
 
     def is_cap_lifted(self, now: datetime) -> bool:
         """Return whether staff said on the alarm's page that the refusals are real."""
