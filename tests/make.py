@@ -85,17 +85,19 @@ def caught_up(mailbox: Mailbox, at: datetime = START) -> None:
     InboxState.objects.filter(mailbox=mailbox).update(complete_at=at)
 
 
-def make_account(sandbox: Sandbox, fault: Fault = NO_FAULT, security: Security | None = None) -> Account:
+def make_account(
+    sandbox: Sandbox, fault: Fault = NO_FAULT, security: Security | None = None, *, machine: str = ""
+) -> Account:
     """An account in the sandbox."""
     wanted = security or (Security.STARTTLS if "starttls" in fault.needs else Security.SSL)
-    account = sandbox.add(f"box{next(_numbers)}@sandbox{next(_numbers)}.test", secret(), wanted, fault)
+    account = sandbox.add(f"box{next(_numbers)}@sandbox{next(_numbers)}.test", secret(), wanted, fault, machine=machine)
     account.refresh_token = secret()
     return account
 
 
 def make_sandbox_mailbox(sandbox: Sandbox, fault: Fault = NO_FAULT, **values: Any) -> tuple[Mailbox, Account]:
     """A mailbox on a real account of the sandbox."""
-    account = make_account(sandbox, fault)
+    account = make_account(sandbox, fault, machine=values.pop("machine", ""))
     assert account.smtp and account.imap
     mailbox = make_mailbox(
         address=account.address,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Generic, TypeVar
 
 from django.db import DataError, transaction
@@ -31,6 +32,8 @@ EvidenceOf = Callable[[Checked[FoundT]], Sequence[Evidence]]
 LEASE = timedelta(minutes=3)
 FLUSH_AT = 100
 FLUSH_EVERY_S = 1.0
+# Well within the lease of what is claimed (three minutes).
+ROUNDS_FOR_S = 20.0
 
 
 @transaction.atomic
@@ -118,6 +121,31 @@ def work_and_record(
     failing |= {one.subject.address for one in waiting if not one.passed}
     yield from waiting
     domains.look_up(failing, outgoing.mail.resolver, outgoing.clock())
+
+
+def work_within_budgets(
+    subjects: Sequence[Subject],
+    evidence: EvidenceOf[FoundT],
+    outgoing: Outgoing,
+    work: Work[FoundT],
+    *,
+    finish: Finish[FoundT] | None = None,
+    gate: Gate | None = None,
+) -> Iterator[Checked[FoundT]]:
+    """As `work_and_record`, no more at a host at once than may be refused there (X6). Who finds no room within
+    `ROUNDS_FOR_S` is left out, and comes back by its lease."""
+    pending, until = list(subjects), time.monotonic() + ROUNDS_FOR_S
+    while pending and time.monotonic() < until:
+        admitted = host_budget.admit(pending, outgoing.clock())
+        if not admitted:
+            return
+        yield from work_and_record(partial(_given, admitted), evidence, outgoing, work, finish=finish, gate=gate)
+        begun = {one.mailbox_id for one in admitted}
+        pending = [one for one in pending if one.mailbox_id not in begun]
+
+
+def _given(subjects: Sequence[Subject]) -> Sequence[Subject]:
+    return subjects
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,9 @@ def admit(subjects: Sequence[Subject], now: datetime) -> list[Subject]:
 
 
 def _keys(subject: Subject) -> list[str]:
-    return [budget_key(place.host) for place in (subject.smtp, subject.imap) if place is not None]
+    """One for each login that may be refused: that of the cross-check too, which follows a refused send (X3)."""
+    places = (subject.smtp, subject.imap, subject.imap_also if subject.grant is None else None)
+    return [budget_key(place.host) for place in places if place is not None]
 
 
 def _take(

@@ -16,6 +16,7 @@ KEEN_EVERY = timedelta(seconds=45)  # with the worker's tick, within a minute
 EVERY = timedelta(minutes=15)  # SPEC I4; with checks between, at most 100 logins a day
 # While a message does not come, the cursor waits before it: its tries end well within READ_LATELY, so sending goes on.
 HINDERED_EVERY = timedelta(minutes=5)
+PUT_OFF_FOR = timedelta(seconds=45)
 WATCHED_FOR = timedelta(minutes=5)
 
 
@@ -29,6 +30,13 @@ def claim_due(limit: int, now: datetime) -> list[int]:
     # Health rings for them when they come back (`health.transition`): they must not stand before the others till then.
     InboxState.objects.filter(mailbox_id__in=set(ids) - readable).update(next_read_at=None)
     return [key for key in ids if key in readable]
+
+
+def put_off(mailbox_ids: Iterable[int], now: datetime) -> None:
+    """What found no room at its host (X6), or was not begun in time, is tried again shortly."""
+    InboxState.objects.filter(mailbox_id__in=list(mailbox_ids), next_read_at__gt=now).update(
+        next_read_at=now + PUT_OFF_FOR
+    )
 
 
 def is_due(now: datetime) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from mailboxes.health.check import Checked
-from mailboxes.health.due import work_and_record
+from mailboxes.health.due import work_within_budgets
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.targets import Subject, load
@@ -23,7 +23,8 @@ def read_due(limit: int, outgoing: Outgoing) -> int:
     """Read one batch of what is due. Returns how many mailboxes were claimed."""
     ids = due.claim_due(limit, outgoing.clock())
     if ids:
-        read(ids, outgoing)
+        done = {one.subject.mailbox_id for one in read(ids, outgoing)}
+        due.put_off(set(ids) - done, outgoing.clock())
     return len(ids)
 
 
@@ -39,7 +40,7 @@ def read(mailbox_ids: Collection[int], outgoing: Outgoing) -> list[Checked[Visit
         return (found.report,), found
 
     finish = _finish(plans)
-    return list(work_and_record(lambda: subjects, _evidence, outgoing, work, finish=finish))
+    return list(work_within_budgets(subjects, _evidence, outgoing, work, finish=finish))
 
 
 def _evidence(checked: Checked[Visit]) -> list[Evidence]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from mailboxes.diagnosis.values import Diagnosis, Reply
 from mailboxes.health.check import Checked
 from mailboxes.health.decide import at_the_door
-from mailboxes.health.due import work_and_record
+from mailboxes.health.due import work_within_budgets
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.rules import diagnose
@@ -65,7 +65,7 @@ class _Batch:
             return (delivery.report, *await self._cross_check(subject, delivery)), delivery
 
         finish, evidence = self._finish, self._evidence
-        for _done in work_and_record(lambda: subjects, evidence, self.outgoing, work, finish=finish, gate=gate):
+        for _done in work_within_budgets(subjects, evidence, self.outgoing, work, finish=finish, gate=gate):
             pass  # settled in the transaction of its evidence
         retry_through_restart(lambda: claim.give_back(self.lease, self.outgoing.clock()))
 

@@ -36,6 +36,7 @@ class Account(Folders):
     refuses: dict[str, str] = field(default_factory=dict)  # the reply to RCPT TO, by the recipient's address
     smtp_offers: tuple[str, ...] = ("8BITMIME",)  # extensions after EHLO; what is not offered is refused
     is_at_exchanger: bool = True  # False: the domain's MX leads elsewhere, and no mail from outside comes here
+    machine: str = ""  # its servers' names stand below this one, as those of one company's machine do
     smtp: Endpoint | None = None
     imap: Endpoint | None = None
 
@@ -50,6 +51,8 @@ class Account(Folders):
     @property
     def hosts(self) -> tuple[str, str]:
         """The SMTP and IMAP host names."""
+        if self.machine:
+            return f"smtp-{self.slug}.{self.machine}", f"imap-{self.slug}.{self.machine}"
         domain = self.address.rpartition("@")[2]
         return f"smtp.{self.slug}.{domain}", f"imap.{self.slug}.{domain}"
 

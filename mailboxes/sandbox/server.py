@@ -87,9 +87,17 @@ class Sandbox:
         places = [place for one in self.accounts.values() for place in (one.smtp, one.imap) if place]
         return frozenset({self.token_port, self.exchanger_port} | self._sites | {place.port for place in places})
 
-    def add(self, address: str, password: str, security: Security = Security.SSL, fault: Fault = NO_FAULT) -> Account:
+    def add(
+        self,
+        address: str,
+        password: str,
+        security: Security = Security.SSL,
+        fault: Fault = NO_FAULT,
+        *,
+        machine: str = "",
+    ) -> Account:
         """Open an account with its two servers."""
-        account = Account(address, password, security)
+        account = Account(address, password, security, machine=machine)
         self.accounts[address] = account
         self._do(self._mail.open(account))
         self.set_fault(address, fault)

@@ -11,7 +11,10 @@ from mailboxes.health.due import check_due
 from mailboxes.health.host_budget import admit
 from mailboxes.health.record import record
 from mailboxes.health.targets import load
+from mailboxes.inbox.visiting import read_due
 from mailboxes.models import HostBudget, Mailbox
+from mailboxes.outbox import queue
+from mailboxes.outbox.sending import send_due
 from mailboxes.reconnect.credentials import Password, replace
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.server import Sandbox
@@ -93,17 +96,8 @@ def test_x6_where_the_budget_is_spent_a_check_waits_and_a_known_provider_goes_on
 @pytest.mark.django_db
 def test_x6_a_host_that_bans_after_five_refusals_in_ten_minutes_never_bans_us(sandbox: Sandbox, clock: Clock) -> None:
     """Eight passwords change at once at one host; the worker looks every five seconds for two hours."""
-    made = [make_sandbox_mailbox(sandbox) for _ in range(8)]
-    first = made[0][0]  # all at the first one's servers
-    Mailbox.objects.update(
-        smtp_host=first.smtp_host, smtp_port=first.smtp_port, imap_host=first.imap_host, imap_port=first.imap_port
-    )
-    for mailbox, account in made:  # given for those servers
-        replace(mailbox, Password(account.password), acting_user=None, now=clock.now)
+    made = eight_at_one_host(sandbox, clock)
     outgoing = make_outgoing(sandbox, clock)
-    for _round in range(8):
-        check_due(50, outgoing)
-        clock.move(minutes=4)
     for _mailbox, account in made:
         account.password = secret()
     before = logins(made)
@@ -116,6 +110,36 @@ def test_x6_a_host_that_bans_after_five_refusals_in_ten_minutes_never_bans_us(sa
     assert logins(made) - before >= 8 and most <= 3
     assert len(HostBudget.objects.get().refused) <= 3
     assert Mailbox.objects.needing_reconnect().exists()
+
+
+@pytest.mark.django_db
+def test_x6_reads_and_sends_keep_to_the_budget_and_a_healthy_host_holds_up_nobody(
+    sandbox: Sandbox, clock: Clock
+) -> None:
+    made = eight_at_one_host(sandbox, clock)
+    outgoing = make_outgoing(sandbox, clock)
+    clock.move(minutes=16)
+    before = logins(made)
+    assert (read_due(50, outgoing), logins(made) - before) == (8, 8)
+    for mailbox, account in made:
+        account.password = secret()
+        queue.put([queue.Draft(mailbox, "campaign", "lead@example.net", "s", "b", clock.now)], clock.now)
+    clock.move(minutes=16)
+    before = logins(made)
+    send_due(50, outgoing)
+    read_due(50, outgoing)
+    check_due(50, outgoing)
+    assert 1 <= logins(made) - before <= 3
+
+
+def eight_at_one_host(sandbox: Sandbox, clock: Clock) -> list[tuple[Mailbox, Account]]:
+    """Connected; their servers have other names, and are one machine for all that we know."""
+    made = [make_sandbox_mailbox(sandbox, machine="one-machine.test") for _ in range(8)]
+    for _round in range(8):
+        check_due(50, make_outgoing(sandbox, clock))
+        clock.move(minutes=4)
+    assert Mailbox.objects.working().count() == 8
+    return made
 
 
 def logins(made: list[tuple[Mailbox, Account]]) -> int:
