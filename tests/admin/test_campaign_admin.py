@@ -42,7 +42,7 @@ def test_k3_filters_tell_held_from_running(support_client: Client, each: None, d
 
 def test_k3_held_stands_in_the_list_and_on_the_page_with_its_reason(support_client: Client) -> None:
     campaign, _lead = campaign_with_lead(broken())
-    reason = "Its only mailbox does not work (Reconnect required)."
+    reason = "Its only mailbox cannot send at the moment (Reconnect required)."
     shown = text(support_client, CAMPAIGNS)
     assert f'pm-orange" title="{reason}' in shown and "0 of 1" in shown
     shown = text(support_client, pages([campaign])[0])

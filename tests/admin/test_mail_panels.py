@@ -72,7 +72,7 @@ def test_x5_a_broken_one_tells_what_reconnecting_will_resume(support_client: Cli
     ]  # fmt: skip
     held = [line for line in shown["Campaigns"] if "held since" in line]
     assert len(held) == 2 and all(
-        "1 conversation waits for this mailbox" in line and "does not work" in line for line in held
+        "1 conversation waits for this mailbox" in line and "cannot send" in line for line in held
     )
     assert "Comes back at 50 % and climbs over 7 days" in shown["Warm-up"]
     sentence = (
