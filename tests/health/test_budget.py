@@ -15,7 +15,6 @@ from mailboxes.inbox.visiting import read_due
 from mailboxes.models import HostBudget, Mailbox
 from mailboxes.outbox import queue
 from mailboxes.outbox.sending import send_due
-from mailboxes.reconnect.credentials import Password, replace
 from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.values import Leg
