@@ -49,7 +49,7 @@ def is_waiting(now: datetime) -> bool:
 
 
 def today(members: Sequence[PoolMember], now: datetime) -> dict[int, tuple[int, int]]:
-    """How many messages each member has sent today, and how many it may: by member, in one query. Nothing is stored.
+    """How many messages each member has sent today, and how many it may: by member, in two queries. Nothing is stored.
     Their pools are loaded with them."""
     return {key: (day.sent, day.allowed) for key, day in days_of(members, now).items()}
 
@@ -100,7 +100,7 @@ def _send(days: Sequence[Day], peers: dict[int, PoolMember], now: datetime) -> N
 def _count_received(peers: Sequence[PoolMember], now: datetime) -> None:
     """So many more for those who are written to; their place in the order is drawn anew."""
     counts = Counter(peer.pk for peer in peers)
-    days = [day_of(one, None, now) for one in locked(counts)]
+    days = [day_of(one, (), now) for one in locked(counts)]
     update_rows(PoolMember, [day.row(received=counts[day.member.pk]) | {"key": random_key()} for day in days])
 
 

@@ -71,6 +71,7 @@ class PoolMember(models.Model):
     day = models.DateField(null=True, blank=True, editable=False, help_text="The day that the numbers are of.")
     sent_today = models.PositiveIntegerField(default=0, editable=False)
     received_today = models.PositiveIntegerField(default=0, editable=False)
+    week = models.JSONField(default=dict, editable=False, help_text="Sent and received on the six days before, by day.")
 
     objects = MemberQuerySet.as_manager()
 

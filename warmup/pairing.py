@@ -1,8 +1,9 @@
-"""Who writes to whom: a random stretch of the pool's order, read from an index, so that the cost does not grow with the
-pool (W4). Pure choice, thin reading."""
+"""Who writes to whom: of a random stretch of the pool's order, read from an index, so that the cost does not grow with
+the pool, those who are owed most (W4). Pure choice, thin reading."""
 
 from __future__ import annotations
 
+import heapq
 import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -13,7 +14,7 @@ from django.db.models import Exists, OuterRef
 
 from mailboxes.models import Workspace
 from warmup.accounts import is_same
-from warmup.days import day_of
+from warmup.days import days_of
 from warmup.models import Pool, PoolMember, random_key
 
 TRIES = 3
@@ -22,10 +23,11 @@ LEAST = 20
 
 @dataclass
 class Peer:
-    """A member that may be written to, and how many more messages it takes today."""
+    """A member that may be written to, how many more messages it takes today, and how many it is owed (W4)."""
 
     member: PoolMember
     room: int
+    owed: int = 0
 
 
 def pair(pool: Pool, senders: Sequence[PoolMember], now: datetime) -> dict[int, PoolMember]:
@@ -48,17 +50,38 @@ def pair(pool: Pool, senders: Sequence[PoolMember], now: datetime) -> dict[int, 
 def choose(
     senders: Sequence[PoolMember], peers: Sequence[Peer], *, own_workspace: bool = False
 ) -> dict[int, PoolMember]:
-    """Pair them at random; no peer gets more than it has room for, and nobody writes to themselves."""
-    shuffled = random.sample(peers, len(peers))
-    found = {}
+    """Pair them: those are written to first who are owed most, and at random where they are owed alike. No peer gets
+    more than it has room for, and nobody writes to themselves."""
+    found: dict[int, PoolMember] = {}
+    order = [(-one.owed, random.random(), at) for at, one in enumerate(peers) if one.room > 0]  # noqa: S311 - no secret
+    heapq.heapify(order)
     for sender in senders:
-        peer = next((one for one in shuffled if one.room > 0 and _fits(sender, one.member, own_workspace)), None)
-        if peer is not None:
-            peer.room -= 1
+        place, passed = _first_fit(order, peers, sender, own_workspace)
+        if place is not None:
+            peer = peers[place]
+            peer.room, peer.owed = peer.room - 1, peer.owed - 1
             found[sender.pk] = peer.member
-            shuffled.remove(peer)
-            shuffled.append(peer)
+            if peer.room > 0:
+                passed.append((-peer.owed, random.random(), place))  # noqa: S311 - no secret
+        for one in passed:
+            heapq.heappush(order, one)
     return found
+
+
+Place = tuple[int, float, int]
+
+
+def _first_fit(
+    order: list[Place], peers: Sequence[Peer], sender: PoolMember, own_workspace: bool
+) -> tuple[int | None, list[Place]]:
+    """Take the first who fits off the order, and those before it, who do not."""
+    passed: list[Place] = []
+    while order:
+        one = heapq.heappop(order)
+        if _fits(sender, peers[one[2]].member, own_workspace):
+            return one[2], passed
+        passed.append(one)
+    return None, passed
 
 
 def _fits(sender: PoolMember, peer: PoolMember, own_workspace: bool) -> bool:
@@ -79,8 +102,11 @@ def _stretch(pool: Pool, amount: int, now: datetime, chosen: Iterable[PoolMember
     # Locked, and passed over where another worker holds them: waiting for each other, two would deadlock.
     members = PoolMember.objects.peers(now).select_for_update(skip_locked=True, of=("self",)).filter(id__in=ids)
     members = members.select_related("mailbox", "pool")
-    rooms = ((member, day_of(member, None, now).room_to_receive - taken[member.pk]) for member in members)
-    return [Peer(member, room) for member, room in rooms if room > 0]
+    days = days_of(list(members), now).values()
+    peers = (
+        Peer(day.member, day.room_to_receive - taken[day.member.pk], day.owed - taken[day.member.pk]) for day in days
+    )
+    return [one for one in peers if one.room > 0]
 
 
 def _alone(pool: Pool, workspaces: Collection[int]) -> set[int]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import F
 
 from mailboxes.models import AuditEntry, CheckState, InboxState, Mailbox
+
+# What is sent after a shorter one goes on as before (W3).
+LONG_PAUSE = timedelta(days=7)
 
 
 @transaction.atomic
@@ -25,6 +29,8 @@ def hold(mailbox_ids: Iterable[int], *, reason: str, acting_user: AbstractBaseUs
 def release(mailbox_ids: Iterable[int], *, acting_user: AbstractBaseUser | None, now: datetime) -> int:
     """End a person's pause. Health decides alone again. Returns how many were held."""
     ids = _locked(mailbox_ids, held_since__isnull=False)
+    long = Mailbox.objects.filter(id__in=ids, held_since__lte=now - LONG_PAUSE)
+    long.update(long_pause_from=F("held_since"), long_pause_until=now)
     Mailbox.objects.filter(id__in=ids).update(held_since=None, held_by_id=None, hold_reason="", released_at=now)
     InboxState.objects.filter(mailbox_id__in=ids).update(next_read_at=now)
     _audit(ids, "resumed", "", acting_user.pk if acting_user else None, now)

@@ -168,6 +168,10 @@ class Mailbox(models.Model):
     )
     hold_reason = models.CharField(max_length=200, blank=True, default="")
     released_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="The end of the last pause.")
+    long_pause_from = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="The last pause by a person that lasted a week or more (W3)."
+    )
+    long_pause_until = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     removed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Its history stays (C9).")
 

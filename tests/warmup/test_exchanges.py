@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
+from mailboxes.health.holds import hold, release
 from mailboxes.health.record import record
 from mailboxes.models import InboxState, InMessage, Mailbox, OutMessage, Pace, Workspace
 from mailboxes.outbox import claim, settling
@@ -18,7 +19,7 @@ from mailboxes.wire.letters import Delivery, Fate
 from mailboxes.wire.values import Leg, Report, Stage, Step
 from tests.make import IMAP_REFUSED, START, confirm, evidence, make_mailbox, make_workspace
 from warmup import pairing
-from warmup.choosing import choose
+from warmup.choosing import choose, today
 from warmup.models import Exchange, Pool, PoolMember
 from warmup.taking import take
 
@@ -141,6 +142,53 @@ def test_w3_a_mailbox_comes_back_at_the_pace_of_its_gap(gap_days: int, allowed: 
     assert Mailbox.objects.get(pk=returned.mailbox_id).status == Status.CONNECTED
     sent = sum(turn(back + 5 * number * MINUTE) for number in range(280))
     assert allowed <= sent <= allowed * 1.2 + 1
+
+
+def returned_after(days: int, pool: Pool) -> tuple[PoolMember, datetime]:
+    """A member at its ceiling whose mailbox was broken for so long, and when it came back."""
+    member, *_others = members(pool, 12)
+    PoolMember.objects.filter(pk=member.pk).update(days_sent=50)
+    broken, back = START + MINUTE, START + days * DAY
+    record([evidence(member.mailbox, Leg.IMAP, IMAP_REFUSED, at=broken)], now=broken)
+    record([evidence(member.mailbox, leg, at=back, begun=back) for leg in (Leg.SMTP, Leg.IMAP)], now=back)
+    return PoolMember.objects.select_related("pool", "mailbox").get(pk=member.pk), back
+
+
+def allowed(member: PoolMember, at: datetime) -> int:
+    return today([member], at)[member.pk][1]
+
+
+def test_w3_a_short_break_on_the_way_up_forgets_nothing_of_the_climb() -> None:
+    member, back = returned_after(20, Pool.objects.create(name="p", start=10, ceiling=40))
+    broken, again = back + DAY, back + DAY + 2 * MINUTE
+    assert allowed(member, broken) == 14  # a quarter and a seventh of the way
+    record([evidence(member.mailbox, Leg.IMAP, IMAP_REFUSED, at=broken)], now=broken)
+    record([evidence(member.mailbox, leg, at=again, begun=again) for leg in (Leg.SMTP, Leg.IMAP)], now=again)
+    assert allowed(member, again + MINUTE) == 14
+    assert allowed(member, back + 7 * DAY) == 40
+
+
+def test_w3_a_persons_long_pause_is_a_gap_and_a_short_one_after_it_changes_nothing() -> None:
+    member, *_others = members(Pool.objects.create(name="p", start=10, ceiling=40), 3)
+    PoolMember.objects.filter(pk=member.pk).update(days_sent=50)
+    member = PoolMember.objects.select_related("pool", "mailbox").get(pk=member.pk)
+    back = START + 20 * DAY
+    for begins, ends in ((START, back), (back + MINUTE, back + 2 * MINUTE)):
+        hold([member.mailbox_id], reason="holiday", acting_user=None, now=begins)
+        release([member.mailbox_id], acting_user=None, now=ends)
+    assert (allowed(member, back + 3 * MINUTE), allowed(member, back + 8 * DAY)) == (10, 40)
+
+
+def test_w4_a_returning_member_takes_no_more_than_it_may_send_today() -> None:
+    pool = Pool.objects.create(name="p", start=10, ceiling=40)
+    member, back = returned_after(20, pool)
+    PoolMember.objects.exclude(pk=member.pk).update(days_sent=50, next_at=back)
+    InboxState.objects.update(complete_at=back)
+    day = back.replace(hour=0) + DAY
+    for number in range(60):
+        turn(day + timedelta(hours=7) + 10 * number * MINUTE)
+    received = Exchange.objects.filter(receiver=member, is_answer=False).count()
+    assert 1 <= received <= allowed(member, day + timedelta(hours=20)) < 20
 
 
 def test_w2_a_message_under_way_when_its_peer_breaks_is_no_bounce_against_anyone() -> None:
