@@ -56,16 +56,21 @@ def go_on(lead: Lead, *, acting_user: AbstractBaseUser, now: datetime) -> bool:
     found = _held(lead)
     if found is None:
         return False
-    values: dict[str, object] = {"pk": found.pk, "step": found.step, "state": State.ACTIVE.value, "due_at": now}
-    sent = LeadMessage.objects.filter(lead=found, out__state=OutMessage.State.SENT)
+    resume(found, now)
+    _note("held lead goes on", found, acting_user, now)
+    return True
+
+
+def resume(lead: Lead, now: datetime) -> None:
+    """The sequence of a held and locked lead goes on where it stood, inside the caller's transaction."""
+    values: dict[str, object] = {"pk": lead.pk, "step": lead.step, "state": State.ACTIVE.value, "due_at": now}
+    sent = LeadMessage.objects.filter(lead=lead, out__state=OutMessage.State.SENT)
     last = sent.select_related("out", "lead").order_by("-step").first()
-    if LeadMessage.objects.filter(lead=found, settled=False).exists():
+    if LeadMessage.objects.filter(lead=lead, settled=False).exists():
         values["due_at"] = None  # one is under way: what becomes of it tells what follows
     elif last is not None:
         [values] = after([last])
     update_rows(Lead, [{**values, "note": ""}])
-    _note("held lead goes on", found, acting_user, now)
-    return True
 
 
 def _held(lead: Lead) -> Lead | None:

@@ -160,6 +160,27 @@ class LeadMessage(models.Model):
         return f"step {self.step} to {self.lead_id}"
 
 
+class AddressFault(models.Model):
+    """A lead's address was said not to exist. `held`: in a burst of its domain, so that the lead waits a day (H9)."""
+
+    lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="+")
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    domain = models.CharField(max_length=253)
+    at = models.DateTimeField()
+    held = models.BooleanField(default=False)
+    tried_again = models.BooleanField(default=False, help_text="It was held, and goes on: another fault is final.")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=("domain", "at"), name="address_fault_domain"),
+            models.Index(fields=("at",), condition=Q(held=True), name="address_fault_held"),
+            models.Index(fields=("at",), condition=Q(held=False), name="address_fault_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.domain} at {self.at}"
+
+
 class Suppression(models.Model):
     """An address that this workspace never writes to again."""
 

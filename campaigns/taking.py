@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from campaigns import address_faults
 from campaigns.changes import never_again
 from campaigns.doubtful import hold
 from campaigns.following import after
@@ -19,6 +20,7 @@ from mailboxes.models.sets import update_rows
 from mailboxes.outbox import queue
 
 MOST = 500
+NO_SUCH_USER = "5.1.1"  # RFC 3463: the mailbox does not exist
 Out = OutMessage.State
 
 
@@ -28,6 +30,8 @@ def take(now: datetime) -> int:
     if bounced:  # apart, since it locks check states, which come first everywhere
         with transaction.atomic():
             risk.assess(bounced, now)
+    with transaction.atomic():
+        address_faults.release(now)
     return taken + _settle(now)
 
 
@@ -76,6 +80,7 @@ def _bounced(rows: Sequence[InMessage], leads: Mapping[int | None, int], now: da
     _end({leads[row.answers_id]: row.bounce_text for row in rows}, Lead.State.BOUNCED, now)
     gone = [leads[row.answers_id] for row in rows if is_address_fault(row)]
     _suppress(Lead.objects.filter(id__in=gone).select_related("campaign"), Suppression.Reason.BOUNCED, now)
+    address_faults.note(gone, now)
 
 
 def _complained(lead_ids: Sequence[int], now: datetime) -> None:
@@ -119,3 +124,4 @@ def _sent(rows: Sequence[LeadMessage]) -> None:
 def _refused(rows: Sequence[LeadMessage], now: datetime) -> None:
     ended = {"state": Lead.State.REFUSED.value, "due_at": None, "ended_at": now, "was_state": Lead.State.ACTIVE.value}
     update_rows(Lead, [{"pk": row.lead_id, "note": row.out.text, **ended} for row in rows], expect=("state",))
+    address_faults.note([row.lead_id for row in rows if NO_SUCH_USER in row.out.text], now)

@@ -19,10 +19,12 @@ OURS = "our_own_fault"
 LONG_INCIDENT = "incident_over_a_day"
 CLOCK = "clock_off"
 FLAG_CAP = "flag_cap"
+RECIPIENTS = "recipients_said_not_to_exist"
 ADDRESS_BLOCKED = "our_address_is_blocked"
 UNREADABLE = "credential_unreadable"
 LIFTED_FOR = timedelta(hours=1)
 CAP_QUIET_AFTER = timedelta(minutes=30)
+RECIPIENTS_QUIET_AFTER = timedelta(hours=2)
 # Longer than the longest pause between two logins at a host that blocks us.
 BLOCK_QUIET_AFTER = timedelta(hours=6)
 
@@ -78,6 +80,7 @@ def lift_cap(alarms: QuerySet[StaffAlarm], now: datetime) -> int:
 def close_quiet(now: datetime) -> None:
     """Close what was not met for a while, where nobody else can tell that it is over."""
     is_over = Q(kind=FLAG_CAP, last_seen_at__lte=now - CAP_QUIET_AFTER)
+    is_over |= Q(kind=RECIPIENTS, last_seen_at__lte=now - RECIPIENTS_QUIET_AFTER)
     is_over |= Q(kind=ADDRESS_BLOCKED, last_seen_at__lte=now - BLOCK_QUIET_AFTER)
     StaffAlarm.objects.filter(is_over, closed_at__isnull=True).update(closed_at=now)
 

@@ -32,6 +32,17 @@ def assess(mailbox_ids: Collection[int], now: datetime) -> set[int]:
     return resting
 
 
+def reconsider(mailbox_ids: Collection[int], since: datetime, now: datetime) -> None:
+    """End the rest of those that began it after `since`, where too few bounces are left to be a risk."""
+    resting = Mailbox.objects.filter(id__in=mailbox_ids, risk_until__gt=since + REST)
+    rows = OutMessage.objects.filter(
+        mailbox_id__in=resting, purpose=OutMessage.Purpose.CAMPAIGN, sent_at__gte=now - COUNTED_FOR
+    )
+    counted = rows.order_by().values("mailbox_id").annotate(sent=Count("id"), bounced=Count("bounced_at"))
+    well = [row["mailbox_id"] for row in counted if row["bounced"] <= MOST_BOUNCED * row["sent"]]
+    Mailbox.objects.filter(id__in=well).update(risk_until=None, risk_reason="")
+
+
 def _is_over(until: datetime | None, now: datetime) -> bool:
     return until is None or until <= now
 

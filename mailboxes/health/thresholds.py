@@ -86,6 +86,12 @@ class Thresholds:
     flags_of_one_workspace: int = 5
     flags_waves_apart: int = 3
     new_version_suspect_for: timedelta = timedelta(minutes=30)
+    # H9: recipients who are said not to exist.
+    recipients_window: timedelta = timedelta(hours=1)
+    recipients_least: int = 5
+    recipients_times_usual: float = 4.0
+    recipients_workspaces: int = 3
+    recipients_held_for: timedelta = timedelta(days=1)
     # H12: flapping.
     flapping_changes: int = 3
     flapping_window: timedelta = timedelta(hours=24)

@@ -83,6 +83,12 @@ def test_x6_a_host_that_bans_after_five_refusals_never_sees_more_than_three() ->
     assert found["most_refused_in_ten_minutes"] <= 3
 
 
+def test_h9_a_recipients_server_that_lies_gets_no_living_lead_suppressed_and_the_dead_ones_go() -> None:
+    found = run("recipient-lies", mailboxes=100)
+    assert found["leads_suppressed_wrongly"] == 0
+    assert found["leads_suppressed_rightly"] > 100 and found["leads_held"] > 100
+
+
 def test_h5_noise_of_healthy_servers_flags_nobody_and_seldom_moves_one() -> None:
     order = Order("noise", mailboxes=60, days=3, noise=Noise(0.01, 0.0001))
     found = simulate(order)

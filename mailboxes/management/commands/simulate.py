@@ -13,6 +13,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from mailboxes.health.simulation import recipients
 from mailboxes.health.simulation.catalogue import SCENARIOS
 from mailboxes.health.simulation.figures import Order, simulate
 from mailboxes.health.simulation.scenarios import Noise
@@ -25,6 +26,7 @@ COLUMNS = (
     "needing_a_person_wrongly", "status_changes_per_mailbox_day", "incidents", "minutes_to_incident",
     "minutes_to_all_well", "logins_per_mailbox_day",
 )  # fmt: skip
+NAMES = (*SCENARIOS, recipients.NAME)
 # Long ones are not part of "all": a hundred mailbox-years take minutes.
 NOT_IN_ALL = ("healthy", "noise")
 
@@ -36,7 +38,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Scenario, sizes, noise, seeds and thresholds."""
-        names = ", ".join(SCENARIOS)
+        names = ", ".join(NAMES)
         parser.add_argument("scenario", help=f"all, replay, or one of: {names}")
         parser.add_argument("--mailboxes", type=int, help="at the provider that the scenario is about")
         parser.add_argument("--providers", type=int, help="how many providers; each other one is a twentieth as large")
@@ -76,11 +78,11 @@ def _style(row: dict[str, Any]) -> str:
 
 
 def _orders(options: dict[str, Any]) -> Iterator[Order]:
-    names = [name for name in SCENARIOS if name not in NOT_IN_ALL]
+    names = [name for name in NAMES if name not in NOT_IN_ALL]
     wanted = names if options["scenario"] == "all" else [options["scenario"]]
     for name in wanted:
-        if name not in SCENARIOS:
-            raise CommandError(f"There is no scenario {name!r}. Known: all, replay, {', '.join(SCENARIOS)}.")
+        if name not in NAMES:
+            raise CommandError(f"There is no scenario {name!r}. Known: all, replay, {', '.join(NAMES)}.")
         for seed in _seeds(options["seeds"]) or [options["seed"]]:
             yield Order(
                 name,
