@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from fernet_fields import EncryptedTextField as BaseEncryptedTextField
 from fernet_fields import hkdf
 
-from mailboxes.wire.clean import MASK
+from mailboxes.wire.masking import MASK
 
 if TYPE_CHECKING:  # the package ships no types; as a column it is a TextField
     _Base = models.TextField[str | None, str | None]

@@ -49,7 +49,7 @@ def send_due(limit: int, outgoing: Outgoing) -> list[int]:
     """Send up to `limit` codes, the longest overdue first. Return the mailboxes to whose address one has gone."""
     prepared = [_prepare(row, outgoing.clock()) for row in _claim(limit, outgoing.clock())]
     if settings.CODE_MAIL == RELAY:
-        results = [_by_relay(message) for _row, message, _code in prepared]
+        results = [_by_relay(message, code) for _row, message, code in prepared]
     else:
         results = asyncio.run(_to_exchangers([(message, code) for _row, message, code in prepared], outgoing))
     for (row, _message, _code), result in zip(prepared, results, strict=True):
@@ -78,11 +78,11 @@ def _prepare(row: AddressConfirmation, now: datetime) -> tuple[AddressConfirmati
     return row, mail.message(row.address, row.mailbox.workspace.name, code, token), code
 
 
-def _by_relay(message: EmailMessage) -> _Sent:
+def _by_relay(message: EmailMessage, code: str) -> _Sent:
     try:
         message.send()
     except BadText as bad:
-        return _Sent(clean(str(bad)), final=True)
+        return _Sent(clean(str(bad), (code,)), final=True)
     except (SMTPException, OSError) as error:  # its text may hold the code
         return _Sent(f"The relay did not take it ({type(error).__name__}).")
     return _Sent()
@@ -97,7 +97,7 @@ async def _to_exchanger(message: EmailMessage, code: str, outgoing: Outgoing) ->
     try:
         (letter,) = letters(message)
     except BadText as bad:
-        return _Sent(clean(str(bad)), final=True)
+        return _Sent(clean(str(bad), (code,)), final=True)
     assert outgoing.exchangers is not None
     found = await deliver(letter, code, outgoing.exchangers, outgoing.exchanger_port)
     if found.fate in (Fate.SENT, Fate.UNKNOWN):  # whoever did not get it asks again

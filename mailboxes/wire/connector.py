@@ -42,8 +42,7 @@ class Connector:
         """Encrypt the channel. Bytes that came before the handshake are refused (FACTS D7). Raises WireFault."""
         recorder.enter(Stage.TLS)
         if channel.unread:
-            words = (await channel.read())[:200]
-            raise recorder.fault("PLAINTEXT_BEFORE_TLS", b"the server spoke before TLS: " + words)
+            raise recorder.fault("PLAINTEXT_BEFORE_TLS", b"the server spoke before TLS: " + await channel.read())
         try:
             await channel.start_tls(self.tls, normal_host(host), self.limits.connect_s)
         except TlsFault as fault:

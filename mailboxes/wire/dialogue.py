@@ -114,7 +114,7 @@ async def _upgrade(
 ) -> None:
     if parser.unread:
         recorder.enter(Stage.TLS)
-        raise recorder.fault("PLAINTEXT_BEFORE_TLS", b"bytes sent before TLS: " + parser.unread[:200])
+        raise recorder.fault("PLAINTEXT_BEFORE_TLS", b"bytes sent before TLS: " + parser.unread)
     await connector.upgrade(channel, host, recorder)
 
 
@@ -125,7 +125,7 @@ async def _reply(parser: Parser[ReplyT], channel: Channel, within_s: float, reco
     while (reply := parser.next_reply()) is None:
         data = await channel.read()
         if not data:
-            words = parser.unread.strip()[:200] or b"the connection was closed by the server"
+            words = parser.unread.strip() or b"the connection was closed by the server"
             raise recorder.fault("EOF", words)
         parser.feed(data)
     return reply

@@ -64,7 +64,7 @@ class ImapParser:
         self._buffer += data
         self._size += len(data)
         if self._size > self._limits.reply_bytes:
-            raise ProtocolFault("REPLY_TOO_LONG", bytes(data[:200]))
+            raise ProtocolFault("REPLY_TOO_LONG", bytes(self._buffer))
 
     def next_reply(self) -> ImapReply | None:
         """The next whole response, or None."""
@@ -73,7 +73,7 @@ class ImapParser:
             found = _LITERAL.search(tail)
             self._line += part[: found.start() - len(tail)] if found else part
             if len(self._line) > self._limits.line_bytes:
-                raise ProtocolFault("LINE_TOO_LONG", bytes(self._line[:200]))
+                raise ProtocolFault("LINE_TOO_LONG", bytes(self._line))
             if self._keep:
                 self._kept += part + b"\r\n"
             if found is None:
@@ -85,7 +85,7 @@ class ImapParser:
                 return self._parse(whole.decode("utf-8", "replace"), data)
             self._literal = int(found.group(1))
             if self._literal > self._limits.literal_bytes:
-                raise ProtocolFault("LITERAL_TOO_LONG", part[:200])
+                raise ProtocolFault("LITERAL_TOO_LONG", part)
         return None
 
     def _next_line(self) -> bytes | None:
@@ -99,7 +99,7 @@ class ImapParser:
                 return None
         end = self._buffer.find(b"\n")
         if max(end, len(self._line) + len(self._buffer) if end < 0 else 0) > self._limits.line_bytes:
-            raise ProtocolFault("LINE_TOO_LONG", bytes(self._buffer[:200]))
+            raise ProtocolFault("LINE_TOO_LONG", bytes(self._buffer))
         if end < 0:
             return None
         line = bytes(self._buffer[:end]).rstrip(b"\r")

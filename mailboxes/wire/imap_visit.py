@@ -14,6 +14,7 @@ from mailboxes.wire.imap import ImapSession, expect_ok, quoted
 from mailboxes.wire.imap_fetch import Reading, search
 from mailboxes.wire.imap_read import MOST_MESSAGES, Progress, open_folder, read_folder, unless_refused
 from mailboxes.wire.imap_reply import READING, ImapParser
+from mailboxes.wire.masking import mask
 from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.utf7 import encode_folder
 from mailboxes.wire.values import Leg, LegTarget, Limits, Stage, WireFault
@@ -35,6 +36,7 @@ class _Yield:
     found: frozenset[str] | None = None
     places: dict[Role, str] = field(default_factory=dict)
     reading: Progress | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def keep(self, reason: str) -> bool:
         """Keep what the folder that was being read has brought; True where a message was being asked for."""
@@ -51,7 +53,7 @@ async def visit(wanted: LegTarget, plan: VisitPlan, connector: Connector) -> Vis
     """Visit the mailbox within the connector's limits. Never raises for the server's fault."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    brought = _Yield()
+    brought = _Yield(secrets=secrets_of(wanted))
 
     async def talk(recorder: Recorder) -> None:
         parser = ImapParser(wider(connector.limits), READING, keep_literals=True)
@@ -63,13 +65,21 @@ async def visit(wanted: LegTarget, plan: VisitPlan, connector: Connector) -> Vis
                 await say(_errands(session, plan, brought))
             except WireFault as fault:
                 # One message that cannot be fetched says nothing of the mailbox: the login and the folder passed.
-                if not brought.keep(f"{fault.code} {clean(fault.text, secrets_of(wanted))}"):
+                if not brought.keep(f"{fault.code} {fault.text}"):
                     raise
 
     recorder = await attempt(Leg.IMAP, wanted, began + connector.limits.total_s, talk)
     brought.keep("no answer within the time of a visit")
     report = recorder.report(round((loop.time() - began) * 1000))
-    return Visit(report, tuple(brought.folders), tuple(brought.done), brought.found, brought.places)
+    folders = tuple(_cleaned(folder, brought.secrets) for folder in brought.folders)
+    return Visit(report, folders, tuple(brought.done), brought.found, brought.places)
+
+
+def _cleaned(folder: FolderRead, secrets: tuple[str, ...]) -> FolderRead:
+    """The folder with a reason for what did not come that is fit to keep: it may be the server's own words."""
+    if folder.unread is None:
+        return folder
+    return replace(folder, unread=replace(folder.unread, reason=clean(folder.unread.reason, secrets)))
 
 
 def wider(limits: Limits) -> Limits:
@@ -78,7 +88,7 @@ def wider(limits: Limits) -> Limits:
 
 
 def _errands(session: ImapSession, plan: VisitPlan, brought: _Yield) -> Reading[None]:
-    places = {Role.INBOX: plan.inbox, **(yield from _places(session, plan))}
+    places = {Role.INBOX: plan.inbox, **(yield from _places(session, plan, brought.secrets))}
     brought.places = places
     for deed in plan.deeds:
         if deed.role in places and (yield from unless_refused(_do(session, deed, places))):
@@ -90,12 +100,13 @@ def _errands(session: ImapSession, plan: VisitPlan, brought: _Yield) -> Reading[
         brought.found = yield from unless_refused(_found(session, places[Role.SENT], plan.sought))
 
 
-def _places(session: ImapSession, plan: VisitPlan) -> Reading[Mapping[Role, str]]:
-    """Junk and Sent: as they are known, or as the server lists them."""
+def _places(session: ImapSession, plan: VisitPlan, secrets: tuple[str, ...]) -> Reading[Mapping[Role, str]]:
+    """Junk and Sent: as they are known, or as the server lists them. A name that holds a secret is left out."""
     if plan.places is not None:
         return plan.places
     listed = yield from unless_refused(session.folders())
-    return named_folders(listed or {}, plan.inbox)
+    named = named_folders(listed or {}, plan.inbox)
+    return {role: name for role, name in named.items() if mask(name, secrets) == name}
 
 
 def named_folders(listed: Mapping[str, str], inbox: str) -> dict[Role, str]:

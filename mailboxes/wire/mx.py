@@ -37,10 +37,10 @@ async def deliver(letter: Letter, secret: str, connector: Connector, port: int =
         async with asyncio.timeout_at(deadline):
             hosts = await _hosts(letter.recipient.rpartition("@")[2], connector)
     except NameFault as fault:
-        return _failed(fault.code, fault.text)
+        return _failed(fault.code, fault.text, secret)
     except TimeoutError:
-        return _failed("EAI_AGAIN", "the name server did not answer in time")
-    found = _failed("556 5.1.10", "the domain takes no mail (it has a null MX record)")
+        return _failed("EAI_AGAIN", "the name server did not answer in time", secret)
+    found = _failed("556 5.1.10", "the domain takes no mail (it has a null MX record)", secret)
     for host in hosts[:MOST_HOSTS]:
         found = await _one(host, letter, secret, connector, port, deadline)
         if found.fate is not Fate.NOT_SENT or is_final(found):
@@ -78,5 +78,6 @@ async def _one(host: str, letter: Letter, secret: str, connector: Connector, por
     return Delivery(fate_of(report, body_sent=session.body_sent), report)
 
 
-def _failed(code: str, text: str) -> Delivery:
-    return Delivery(Fate.NOT_SENT, Report(Leg.SMTP, (Step(Stage.DNS, False, 0, code, clean(text)),)))
+def _failed(code: str, text: str, secret: str) -> Delivery:
+    step = Step(Stage.DNS, False, 0, code, clean(text, (secret,)))
+    return Delivery(Fate.NOT_SENT, Report(Leg.SMTP, (step,)))

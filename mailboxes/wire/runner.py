@@ -18,7 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 from mailboxes.wire import imap, smtp
 from mailboxes.wire.clean import clean, refuse_control
 from mailboxes.wire.connector import Connector
-from mailboxes.wire.conversation import attempt, conversation
+from mailboxes.wire.conversation import attempt, conversation, secrets_of
 from mailboxes.wire.imap_reply import ImapParser
 from mailboxes.wire.letters import refuse_letter
 from mailboxes.wire.recorder import Recorder
@@ -224,7 +224,7 @@ async def _check_leg(
 
     recorder = await attempt(leg, wanted, deadline, talk)
     ended_ms = round((asyncio.get_running_loop().time() - began) * 1000)
-    return recorder.report(ended_ms, tuple(clean(name) for name in folders))
+    return recorder.report(ended_ms, tuple(clean(name, secrets_of(wanted)) for name in folders))
 
 
 async def _run_leg(

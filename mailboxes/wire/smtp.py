@@ -79,13 +79,13 @@ class SmtpParser:
         end = self._buffer.find(b"\n")
         if end < 0:
             if len(self._buffer) > self._limits.line_bytes:
-                raise ProtocolFault("LINE_TOO_LONG", bytes(self._buffer[:200]))
+                raise ProtocolFault("LINE_TOO_LONG", bytes(self._buffer))
             return None
         line = bytes(self._buffer[:end]).rstrip(b"\r")
         del self._buffer[: end + 1]
         self._size += len(line)
         if len(line) > self._limits.line_bytes or self._size > self._limits.reply_bytes:
-            raise ProtocolFault("REPLY_TOO_LONG", line[:200])
+            raise ProtocolFault("REPLY_TOO_LONG", line)
         return line
 
 

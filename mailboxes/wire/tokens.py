@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.http import HttpRequest, fetch
+from mailboxes.wire.masking import mask
 from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.values import Leg, Report, WireFault
 
@@ -93,7 +94,8 @@ def _judge(status: int, body: bytes, recorder: Recorder) -> Tokens:
     numbers = _AADSTS.findall(words)[:1]
     # Without an OAuth error the HTTP status is the only structure there is; a proxy's page is no refusal.
     code = " ".join([error, *numbers]) if isinstance(error, str) else f"HTTP {status}"
-    raise recorder.fault(code, words)
+    fresh = [value for key, value in answer.items() if key.endswith("token") and isinstance(value, str)]
+    raise recorder.fault(code, mask(words, fresh))  # half an answer may hold what nobody knows yet
 
 
 def _json_object(body: bytes) -> dict[str, object]:

@@ -24,14 +24,16 @@ HOST = "hostile.example.test"
 class Talker:
     """Use as a context manager. Each of `said` is sent after one read, the first at once; then it stays silent.
 
-    With `flood` it goes on sending that until the client leaves; with `tls` it speaks inside TLS.
+    With `flood` it goes on sending that until the client leaves; with `tls` it speaks inside TLS; with
+    `closes` it hangs up after its last words.
     """
 
     def __init__(
         self, *said: bytes, flood: bytes = b"", pause_s: float = 0, tls: ssl.SSLContext | None = None,
-        address: str = "127.0.0.1",
+        address: str = "127.0.0.1", closes: bool = False,
     ) -> None:  # fmt: skip
         self._said, self._flood, self._pause_s, self.tls = said, flood, pause_s, tls
+        self._closes = closes
         self._socket = socket.create_server((address, 0))
         self._gone = threading.Event()
         self.port: int = self._socket.getsockname()[1]
@@ -66,14 +68,15 @@ class Talker:
         connection.settimeout(5)
         for part in self._said:
             connection.sendall(part)
-            self.heard += connection.recv(65_536)
+            is_last = self._closes and part is self._said[-1]
+            self.heard += b"" if is_last else connection.recv(65_536)
         for part in itertools.repeat(self._flood) if self._flood else ():
             if self.sent > MOST_BYTES:
                 break
             connection.sendall(part)
             self.sent += len(part)
             self._gone.wait(self._pause_s)
-        while data := connection.recv(65_536):
+        while not self._closes and (data := connection.recv(65_536)):
             self.heard += data
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from mailboxes.sandbox.faults import faults
 from mailboxes.sandbox.server import CLIENT, Sandbox
-from mailboxes.wire.tokens import OAuthClient, Refreshed, refresh
-from mailboxes.wire.values import Stage
+from mailboxes.wire.recorder import Recorder
+from mailboxes.wire.tokens import OAuthClient, Refreshed, _judge, refresh
+from mailboxes.wire.values import Leg, Stage, WireFault
 from tests.make import FAST, make_account
 from tests.secrets import leaks
 
@@ -55,3 +56,11 @@ def test_h11_a_network_fault_is_no_revoked_grant(sandbox: Sandbox) -> None:
 def test_s1_tokens_show_in_no_repr(sandbox: Sandbox) -> None:
     account = make_account(sandbox)
     assert leaks(repr(ask(sandbox, account.refresh_token))) == []
+
+
+def test_sec20_half_an_answer_keeps_no_token_that_it_holds() -> None:
+    body = b'{"access_token": null, "refresh_token": "0.AXoA-a-fresh-one"}'
+    with pytest.raises(WireFault) as caught:
+        _judge(200, body, Recorder(Leg.OAUTH))
+    assert "[secret]" in caught.value.text
+    assert "AXoA" not in caught.value.text
