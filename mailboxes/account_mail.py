@@ -24,6 +24,7 @@ from mailboxes.limits import Limited, Rate, take_all
 from mailboxes.links import public_link
 from mailboxes.models import AccountMail, Invitation, Workspace
 from mailboxes.wire.clean import BadText
+from mailboxes.wire.faults import log_fault
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def send_waiting(limit: int, now: datetime) -> int:
         try:
             _send(mail, now)
         except (SMTPException, OSError, BadText) as error:  # its text may hold the address
-            logger.error("a mail about an account was not sent: %s (try %s)", type(error).__name__, mail.starts)
+            log_fault(logger, error, "a mail about an account was not sent (try %s)", mail.starts)
         else:
             mail.delete()
     return len(claimed)

@@ -31,6 +31,7 @@ from mailboxes.inbox import rounds
 from mailboxes.models import CheckState, Heartbeat
 from mailboxes.ownership import sending as ownership_sending
 from mailboxes.reconnect import removal, trials
+from mailboxes.wire.faults import log_fault
 
 logger = logging.getLogger(__name__)
 
@@ -160,11 +161,11 @@ def _tick_safely(cluster: Cluster) -> None:
     try:
         close_old_connections()
         tick(cluster, timezone.now())
-    except DatabaseError:
+    except DatabaseError as error:
         cluster.database_back_at = timezone.now()  # moved on until the database answers
-        logger.exception("the tick found no database; it is tried again in %s s", TICK_S)
-    except OSError:
-        logger.exception("the cluster could not be started; it is tried again in %s s", TICK_S)
+        log_fault(logger, error, "the tick found no database; it is tried again in %s s", TICK_S)
+    except OSError as error:
+        log_fault(logger, error, "the cluster could not be started; it is tried again in %s s", TICK_S)
 
 
 def tick(cluster: Cluster, now: datetime) -> None:

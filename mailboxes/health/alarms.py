@@ -27,11 +27,12 @@ CAP_QUIET_AFTER = timedelta(minutes=30)
 RECIPIENTS_QUIET_AFTER = timedelta(hours=2)
 # Longer than the longest pause between two logins at a host that blocks us.
 BLOCK_QUIET_AFTER = timedelta(hours=6)
+KEY_CHARS = 100
 
 
 def raise_for(decisions: Sequence[Decision], now: datetime) -> None:
-    """One open alarm per OAuth client of ours, or host that blocks our address, whatever the number of mailboxes that
-    met it."""
+    """One open alarm per OAuth client of ours, host that blocks our address, and place in our code, whatever the number
+    of mailboxes that met it."""
     found = [(_of(one, filed), filed) for one in decisions for filed in one.ours]
     times = Counter(alarm for alarm, _filed in found)
     texts = {alarm: filed.evidence.failure.text for alarm, filed in found if filed.evidence.failure}
@@ -40,10 +41,13 @@ def raise_for(decisions: Sequence[Decision], now: datetime) -> None:
 
 
 def _of(decision: Decision, filed: Filed) -> tuple[str, str]:
-    """Kind and key of the alarm."""
-    if filed.diagnosis.category is Category.RATE_LIMITED:
-        return ADDRESS_BLOCKED, decision.snapshot.scopes[filed.evidence.leg][:100]
-    return OAUTH_CLIENT, decision.snapshot.oauth_client or "(unnamed)"
+    """Kind and key: a fault in our code is named by its leg, stage and place, which is the end of its words."""
+    step, category = filed.evidence.failure, filed.diagnosis.category
+    if category is Category.RATE_LIMITED:
+        return ADDRESS_BLOCKED, decision.snapshot.scopes[filed.evidence.leg][:KEY_CHARS]
+    if category is Category.OAUTH_CLIENT_MISCONFIGURED or step is None:
+        return OAUTH_CLIENT, decision.snapshot.oauth_client or "(unnamed)"
+    return OURS, f"{filed.evidence.leg} {step.stage} {step.text.rpartition(': ')[2]}"[:KEY_CHARS]
 
 
 def open_alarm(kind: str, key: str, text: str, times: int, now: datetime) -> None:

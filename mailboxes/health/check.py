@@ -3,6 +3,7 @@ kind of work; a letter sent and an inbox read are others."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,13 @@ from mailboxes.health.evidence import Evidence, from_report
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.targets import Subject
 from mailboxes.states import Source
+from mailboxes.wire import faults
+from mailboxes.wire.faults import log_fault
 from mailboxes.wire.gate import Gate
 from mailboxes.wire.runner import Job, Pool, check
 from mailboxes.wire.values import Leg, Letter, Report, Stage, Step
 
+logger = logging.getLogger(__name__)
 _CACHED = Report(Leg.OAUTH, (Step(Stage.TOKEN, True, 0, "", "the access token still works"),))
 Supply = Callable[[], Sequence[Subject]]
 MessageMaker = Callable[[Subject], Letter | None]
@@ -31,7 +35,8 @@ Work = Callable[[Subject, str], Coroutine[Any, Any, tuple[tuple[Report, ...], Fo
 
 @dataclass(frozen=True, slots=True)
 class Checked(Generic[FoundT]):
-    """One mailbox's work done: its legs, when it was, and what it brought; None where the grant was refused before."""
+    """One mailbox's work done: its legs, when it was, and what it brought; None where the grant was refused
+    before, or where a fault of our own ended the work."""
 
     subject: Subject
     reports: tuple[Report, ...]
@@ -108,7 +113,7 @@ def work_at(
 class _Done(Generic[FoundT]):
     begun_at: datetime
     reports: tuple[Report, ...]
-    found: FoundT
+    found: FoundT | None = None
 
 
 class _Batch(Generic[FoundT]):
@@ -161,9 +166,19 @@ class _Batch(Generic[FoundT]):
 
         async def work() -> _Done[FoundT]:
             begun_at = self._outgoing.clock()
-            return _Done(begun_at, *await self._work(subject, token))
+            try:
+                return _Done(begun_at, *await self._work(subject, token))
+            except Exception as error:  # it would be tried for ever, and nobody would hear of it (SRV-4)
+                log_fault(logger, error, "the work at mailbox %s ended in our own fault", subject.mailbox_id)
+                return _Done(begun_at, _ours(subject, error))
 
         self._pool.add(Job(subject, subject.host, work))
+
+
+def _ours(subject: Subject, error: Exception) -> tuple[Report, ...]:
+    """A report for each leg that was to be worked at: it failed by a fault of our own."""
+    step = Step(Stage.CONNECT, False, 0, faults.CODE, faults.words_for(error))
+    return tuple(Report(leg, (step,)) for leg, place in ((Leg.SMTP, subject.smtp), (Leg.IMAP, subject.imap)) if place)
 
 
 def _refused_token(reports: Sequence[Report]) -> bool:

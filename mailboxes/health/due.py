@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
 
-from django.db import DataError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from mailboxes.health import domains, host_budget
 from mailboxes.health.check import Checked, MessageMaker, Supply, Work, checking, no_message, work_at
@@ -22,6 +22,7 @@ from mailboxes.health.targets import Subject, load
 from mailboxes.models import CheckState
 from mailboxes.models.restarts import retry_through_restart
 from mailboxes.states import Source
+from mailboxes.wire.faults import log_fault
 from mailboxes.wire.gate import Gate
 
 logger = logging.getLogger(__name__)
@@ -159,9 +160,11 @@ class _Flush(Generic[FoundT]):
     def __call__(self, checked: Sequence[Checked[FoundT]]) -> None:
         try:
             retry_through_restart(lambda: self._record(checked))
-        except DataError:
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
             if len(checked) == 1:
-                logger.exception("what mailbox %s answered cannot be stored", checked[0].subject.mailbox_id)
+                log_fault(logger, error, "what mailbox %s answered cannot be stored", checked[0].subject.mailbox_id)
                 return
             for one in checked:  # one answer that cannot be stored must not take the others with it
                 self([one])

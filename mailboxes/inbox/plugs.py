@@ -13,6 +13,8 @@ from typing import Protocol, cast
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
+from mailboxes.wire.faults import log_fault
+
 logger = logging.getLogger(__name__)
 
 
@@ -49,8 +51,8 @@ def choose(limit: int, now: datetime) -> int:
 
 
 def _each(work: Callable[[MailApp], int]) -> int:
-    """A fault of one app must not stop the others, nor what people wrote by hand. Its name and type are logged, and
-    not its text, which may hold a letter; the database's own faults are the caller's."""
+    """A fault of one app must not stop the others, nor what people wrote by hand. Its trace is logged, and not
+    its text, which may hold a letter; the database's own faults are the caller's."""
     done = 0
     for app in apps():
         try:
@@ -58,7 +60,7 @@ def _each(work: Callable[[MailApp], int]) -> int:
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:
-            logger.error("%s failed: %s", app.choose.__module__, type(error).__name__)
+            log_fault(logger, error, "%s failed", app.choose.__module__)
     return done
 
 

@@ -20,6 +20,7 @@ from mailboxes.outbox import claim, settling
 from mailboxes.outbox.letters import letter
 from mailboxes.providers.presets import family
 from mailboxes.states import Source
+from mailboxes.wire import faults
 from mailboxes.wire.gate import Gate
 from mailboxes.wire.letters import Delivery, send_letter
 from mailboxes.wire.runner import check
@@ -84,8 +85,14 @@ class _Batch:
         return checked.evidence(SOURCES[OutMessage.Purpose(self.rows[checked.subject.mailbox_id].purpose)])
 
     def _finish(self, done: Sequence[Checked[Delivery]], now: datetime) -> None:
-        ends = [(self.rows[one.subject.mailbox_id], one.found) for one in done]
+        # After a fault of our own nobody knows whether a message went out: `claim` finds out by its state.
+        known = [one for one in done if one.found is not None or not _is_ours(one)]
+        ends = [(self.rows[one.subject.mailbox_id], one.found) for one in known]
         settling.write([(row, _settle(row, delivery, now)) for row, delivery in ends], now)
+
+
+def _is_ours(one: Checked[Delivery]) -> bool:
+    return any(report.failed is not None and report.failed.code == faults.CODE for report in one.reports)
 
 
 def _settle(row: OutMessage, delivery: Delivery | None, now: datetime) -> settling.Settled:

@@ -23,6 +23,7 @@ from mailboxes.reconnect.keeping import Gone, keep_tested
 from mailboxes.reconnect.trials import claim
 from mailboxes.reconnect.verdict import Finding, Judged, judge
 from mailboxes.states import CredentialKind, Verdict
+from mailboxes.wire.faults import log_fault
 from mailboxes.wire.runner import Job, Pool, check
 from mailboxes.wire.values import Leg, Report, Target
 
@@ -70,13 +71,13 @@ def _conclude_safely(run: _Run, now: datetime) -> None:
             _conclude(run, now)
         except (Busy, IntegrityError, OperationalError) as error:
             if attempt == TRIES - 1:
-                logger.error("a test could not be kept: %s", type(error).__name__)
+                log_fault(logger, error, "a test could not be kept")
                 _give_up(run.trial, now, OURS)
         except Gone:
             _give_up(run.trial, now, GONE)
             return
-        except Exception as error:  # the type alone is logged: the text may hold a secret
-            logger.error("a test ended in our own fault: %s", type(error).__name__)
+        except Exception as error:
+            log_fault(logger, error, "a test ended in our own fault")
             _give_up(run.trial, now, OURS)
             return
         else:

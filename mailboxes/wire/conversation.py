@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -10,10 +11,12 @@ from typing import TypeVar
 from mailboxes.wire.clean import BadText, refuse_control
 from mailboxes.wire.connector import Connector, local_fault
 from mailboxes.wire.dialogue import Dialogue, Parser, converse
+from mailboxes.wire.faults import log_fault
 from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.sasl import plain, xoauth2
 from mailboxes.wire.values import Leg, LegTarget, Stage, WireFault
 
+logger = logging.getLogger(__name__)
 ReplyT = TypeVar("ReplyT")
 Say = Callable[[Dialogue[ReplyT]], Awaitable[None]]
 _FAREWELLS = {Leg.SMTP: b"QUIT\r\n", Leg.IMAP: b"Z LOGOUT\r\n"}
@@ -24,7 +27,7 @@ async def attempt(
 ) -> Recorder:
     """Run `talk` until `deadline` (the loop's time, seconds); its recorder holds the steps, the last one failed or not.
 
-    Nothing is raised but what is our own fault.
+    Nothing is raised: what is our own fault is a failed step as well, and its trace is logged.
     """
     recorder = Recorder(leg, lambda: secrets_of(wanted))
     try:
@@ -38,6 +41,9 @@ async def attempt(
         recorder.failed(WireFault(Stage.DNS, "BAD_TEXT", str(bad)))
     except TimeoutError as error:
         recorder.failed(recorder.fault(*local_fault(error, "the check")))
+    except Exception as error:
+        log_fault(logger, error, "an attempt ended in our own fault (%s, %s)", leg.value, recorder.stage)
+        recorder.failed_by_us(error)
     return recorder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from mailboxes.wire import faults
 from mailboxes.wire.clean import clean
 from mailboxes.wire.values import Leg, Report, Stage, Step, WireFault
 
@@ -43,6 +44,10 @@ class Recorder:
         self.enter(fault.stage)
         self._words = (self._clean_code(fault.code), clean(fault.text, self._secrets()))
         self._close(ok=False)
+
+    def failed_by_us(self, error: Exception) -> None:
+        """The leg ended with a fault of our own, which is shown and never held against the mailbox."""
+        self.failed(WireFault(self.stage or Stage.CONNECT, faults.CODE, faults.words_for(error)))
 
     def passed(self) -> None:
         """The leg came to its end: the present stage has passed."""

@@ -19,6 +19,7 @@ from mailboxes.wire import imap, smtp
 from mailboxes.wire.clean import clean, refuse_control
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.conversation import attempt, conversation, secrets_of
+from mailboxes.wire.faults import log_fault
 from mailboxes.wire.imap_reply import ImapParser
 from mailboxes.wire.letters import refuse_letter
 from mailboxes.wire.recorder import Recorder
@@ -188,8 +189,8 @@ class Pool(Generic[KeyT, ResultT]):
             async with self._by_host[job.host], self._in_all:
                 if time.monotonic() < self._start_by:
                     found = (job.key, await self._counted(job.work()))
-        except Exception as error:  # the type alone is logged: the text may hold a secret
-            logger.error("a check ended in our own fault: %s", type(error).__name__)
+        except Exception as error:
+            log_fault(logger, error, "a job ended in our own fault")
         finally:
             self._results.put(found)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Collection
 
+from mailboxes.wire import strange_json
 from mailboxes.wire.values import Login, SecretKind
 
 
@@ -34,11 +34,10 @@ def login_answers(login: Login) -> tuple[bytes, bytes]:
 def explain_challenge(challenge: str) -> str:
     """The JSON that comes with a refused XOAUTH2, as `status=…; schemes=…; scope=…`; "" where it is not that."""
     try:
-        facts = json.loads(base64.b64decode(challenge, validate=True))
+        raw = base64.b64decode(challenge, validate=True)
     except (ValueError, binascii.Error):
         return ""
-    if not isinstance(facts, dict):
-        return ""
+    facts = strange_json.read_object(raw)
     return "; ".join(f"{key}={facts[key]}" for key in ("status", "schemes", "scope") if key in facts)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import re
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
+from mailboxes.wire import strange_json
 from mailboxes.wire.connector import Connector
+from mailboxes.wire.faults import log_fault
 from mailboxes.wire.http import HttpRequest, fetch
 from mailboxes.wire.masking import mask
 from mailboxes.wire.recorder import Recorder
 from mailboxes.wire.values import Leg, Report, WireFault
 
+logger = logging.getLogger(__name__)
 _AADSTS = re.compile(r"AADSTS\d+")
 
 
@@ -46,7 +49,7 @@ class Refreshed:
 
 
 async def refresh(client: OAuthClient, refresh_token: str, connector: Connector) -> Refreshed:
-    """Ask for a new access token. Never raises for the provider's or the network's fault."""
+    """Ask for a new access token. Never raises: a fault of our own is a failed step like any other."""
     recorder = Recorder(Leg.OAUTH, lambda: (refresh_token, client.client_secret))
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     form |= {"client_id": client.client_id, "client_secret": client.client_secret}
@@ -58,6 +61,9 @@ async def refresh(client: OAuthClient, refresh_token: str, connector: Connector)
         recorder.passed()
     except WireFault as fault:
         recorder.failed(fault)
+    except Exception as error:
+        log_fault(logger, error, "a refresh ended in our own fault")
+        recorder.failed_by_us(error)
     return Refreshed(recorder.report(), tokens)
 
 
@@ -79,7 +85,7 @@ async def revoke(url: str, token: str, connector: Connector) -> bool:
 
 
 def _judge(status: int, body: bytes, recorder: Recorder) -> Tokens:
-    answer = _json_object(body)
+    answer = strange_json.read_object(body)
     token = answer.get("access_token")
     if status == 200 and isinstance(token, str) and token:
         refreshed, scope = answer.get("refresh_token"), answer.get("scope")
@@ -96,14 +102,6 @@ def _judge(status: int, body: bytes, recorder: Recorder) -> Tokens:
     code = " ".join([error, *numbers]) if isinstance(error, str) else f"HTTP {status}"
     fresh = [value for key, value in answer.items() if key.endswith("token") and isinstance(value, str)]
     raise recorder.fault(code, mask(words, fresh))  # half an answer may hold what nobody knows yet
-
-
-def _json_object(body: bytes) -> dict[str, object]:
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
 
 
 def _seconds(value: object) -> int:
