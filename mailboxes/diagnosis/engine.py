@@ -16,6 +16,7 @@ from mailboxes.diagnosis.values import Diagnosis, Reply
 
 RULES_FILE = Path(__file__).with_name("rules.toml")
 # Where this is not known of a reply, a rule that asks for it may still fit: its other conditions decide.
+_CODE = re.compile(r"[0-9x.]+")
 _MAY_BE_UNKNOWN = ("leg", "stage")
 _CONDITIONS = tuple(field.name for field in fields(Signals) if field.name != "words")
 _ANSWERS = ("actor", "needs_reconnect", "transient", "course")
@@ -155,7 +156,7 @@ def _any_of(values: str | list[str]) -> re.Pattern[str]:
 
 
 def _is_code(value: str) -> bool:
-    return bool(re.fullmatch(r"[0-9x.]+", value))
+    return bool(_CODE.fullmatch(value))
 
 
 def _search(patterns: list[str] | None) -> re.Pattern[str] | None:

@@ -15,19 +15,23 @@ _SMTP_FORMS = tuple(
     re.compile(form, re.IGNORECASE | re.MULTILINE)
     for form in (
         r"(?<![\d.])([245]\d\d)[ -]#?[245]\.\d{1,2}\.\d{1,3}",
-        r"^\s*([245]\d\d)(?:[ -]|$)",
+        r"^[ \t]{0,9}([245]\d\d)(?:[ -]|$)",
         r"\(([245]\d\d),",
         r"(?:code|said|error|status|response|reply|server|login|rejected|failed|unexpected)\W{1,4}([245]\d\d)\b",
-        r"[:(\[\"'>]\s*([245]\d\d)[ )\"'-]",
+        r"[:(\[\"'>]\s{0,9}([245]\d\d)[ )\"'-]",
         r"\(([245]\d\d)\)",
     )
 )
+_SMTP_LIKE = re.compile(r"\b[45]\d\d[ -]\d?|\b[45]\.\d\.\d")
+_GIVEN_SMTP = re.compile(r"([245]\d\d)\b")
+_GIVEN_HTTP = re.compile(r"(?:HTTP )?([345]\d\d)\b")
+_NUMBER = re.compile(r"\b\d{2,5}\b")
 _IMAP_CODES = frozenset(
     "ALERT ALREADYEXISTS AUTHENTICATIONFAILED AUTHORIZATIONFAILED CANNOT CLIENTBUG CONTACTADMIN CORRUPTION EXPIRED"
     " EXPUNGEISSUED INUSE LIMIT NONEXISTENT NOPERM OVERQUOTA PRIVACYREQUIRED SERVERBUG TRYCREATE UNAVAILABLE"
     " WEBALERT SYS".split()
 )
-_BRACKETED = re.compile(r"\[([A-Z]{3,}(?:/[A-Z]+)?)(?:\s[^\]]*)?\]")
+_BRACKETED = re.compile(r"\[([A-Z]{3,40}(?:/[A-Z]{1,40})?)(?:\s[^\[\]]*)?\]")
 _IMAP_STATUS = re.compile(
     r"(?:^|[\s:'\"(*])(?:[A-Za-z]{0,4}\d{1,10}|\*)\s+(NO|BAD|BYE)\b|[\"'(](NO|BAD|BYE)[\"')]|^(NO|BAD|BYE)\b"
 )
@@ -107,7 +111,7 @@ def _guess_leg(code: str, text: str, *, oauth: bool) -> str:
     lower = text.lower()
     if any(_imap(code, text)) or "imap" in lower:
         return "imap"
-    if re.search(r"\b[45]\d\d[ -]\d?|\b[45]\.\d\.\d", text) and not oauth:
+    if _SMTP_LIKE.search(text) and not oauth:
         return "smtp"
     if oauth:
         return "oauth"
@@ -139,7 +143,7 @@ def _gbk(raw: bytes, fallback: str) -> str:
 
 def _smtp(code: str, text: str) -> tuple[str, str]:
     enhanced = _first(_ENHANCED, code) or _first(_ENHANCED, text)
-    given = re.match(r"^([245]\d\d)\b", code)
+    given = _GIVEN_SMTP.match(code)
     if given:
         return given.group(1), enhanced
     found = next((hit for form in _SMTP_FORMS if (hit := _first(form, text))), "")
@@ -164,12 +168,12 @@ def _oauth_error(code: str, text: str) -> str:
 
 
 def _http(code: str, both: str) -> str:
-    given = re.match(r"^(?:HTTP )?([345]\d\d)\b", code)
+    given = _GIVEN_HTTP.match(code)
     return given.group(1) if given else _first(_HTTP, both)
 
 
 def _words(code: str, text: str, stage: str) -> str:
-    names = [name for number in re.findall(r"\b\d{2,5}\b", code) if (name := _ERRNO.get(number))]
+    names = [name for number in _NUMBER.findall(code) if (name := _ERRNO.get(number))]
     extra = names if stage in ("connect", "tls", "dns", "greeting", "") else []
     return " ".join(" ".join([code, text, *extra]).lower().replace("’", "'").split())
 

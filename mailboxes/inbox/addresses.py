@@ -10,6 +10,7 @@ NAME_CHARS = 200
 _READ_CHARS = 2000
 _ADDRESS = re.compile(r"[^\s<>@,;:()\[\]\"'=|\\]{1,64}@[\w.-]{1,255}")
 _ANGLE = re.compile(r"<([^<>]{0,320})>")
+_ESCAPED = re.compile(r"\\(.)")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.){0,500})"')
 _QUOTED_ADDRESS = re.compile(r'"((?:[^"\\]|\\.){1,64})"@([\w.-]{1,255})')
 _SERVERS = re.compile(
@@ -69,14 +70,14 @@ def _address(text: str) -> str:
     quoted = _QUOTED_ADDRESS.search(text)
     if quoted is None or address_in(text[: quoted.start()]):
         return address_in(text)
-    local = re.sub(r"\\(.)", r"\1", quoted.group(1))
+    local = _ESCAPED.sub(r"\1", quoted.group(1))
     domain = quoted.group(2).rstrip(".-_")
     plain = _ADDRESS.fullmatch(f"{local}@{domain}")
     return (plain.group() if plain else f'"{quoted.group(1)}"@{domain}').lower()
 
 
 def _name(words: str) -> str:
-    plain = _QUOTED.sub(lambda found: re.sub(r"\\(.)", r"\1", found.group(1)), words.strip())
+    plain = _QUOTED.sub(lambda found: _ESCAPED.sub(r"\1", found.group(1)), words.strip())
     return one_line(header_text(plain).strip().strip('"'), NAME_CHARS)
 
 

@@ -13,7 +13,7 @@ _KNOWN = re.compile(
     r"|big5(?:-?hkscs)?|shift-?jis|sjis|euc-(?:jp|kr)|iso-2022-(?:jp|kr)|ks-c-5601-1987|tis-620|macintosh"
 )
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "ks-c-5601-1987": "cp949", "euc-kr": "cp949", "shift-jis": "cp932"}
-_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bq])\?(.*?)\?=", re.IGNORECASE)
+_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bq])\?(.{0,1000}?)\?=", re.IGNORECASE)
 _RAW_WORD = re.compile(rb"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
 _NOT_BASE64 = bytes(set(range(256)) - set((string.ascii_letters + string.digits + "+/").encode()))
 _BREAKS = re.compile(r"\r\n?|[\u2028\u2029]")

@@ -15,8 +15,6 @@ from mailboxes.inbox.decoding import fit, guess, quote_raw_words, raw_bytes, unb
 READ_BYTES = 512 * 1024
 _STEP = 8192
 _BOUNDARY = re.compile(rb'(?i)boundary="?([^"\s;]{1,70})')
-_PARAMETER = rb'(?i)boundary="?%b(?=["\s;])'
-_DELIMITER = rb"\n--%b(?=[ \t]{0,20}\r?(?:\n|\Z))"
 _APART = b"-apart"
 MOST_PARTS = 100
 MOST_DEPTH = 8
@@ -109,10 +107,20 @@ def _tell_apart(raw: bytes) -> bytes:
         if name.endswith(b"--") and name[:-2] in names:
             end = raw.find(b"\n--" + name + b"--")
             inside, rest = (raw[:end], raw[end:]) if end >= 0 else (raw, b"")
-            inside = re.sub(_DELIMITER % re.escape(name), rb"\g<0>" + _APART, inside)
+            inside = delimiter(name).sub(rb"\g<0>" + _APART, inside)
             rest = rest.replace(b"\n--" + name, b"\n--" + name + _APART, 1)
-            raw = re.sub(_PARAMETER % re.escape(name), rb"\g<0>" + _APART, inside + rest)
+            raw = parameter(name).sub(rb"\g<0>" + _APART, inside + rest)
     return raw
+
+
+def parameter(name: bytes) -> re.Pattern[bytes]:
+    """Return what finds this boundary in a Content-Type."""
+    return re.compile(rb'(?i)boundary="?%b(?=["\s;])' % re.escape(name))
+
+
+def delimiter(name: bytes) -> re.Pattern[bytes]:
+    """Return what finds the line that begins a part of this boundary (RFC 2046 5.1.1)."""
+    return re.compile(rb"\n--%b(?=[ \t]{0,20}\r?(?:\n|\Z))" % re.escape(name))
 
 
 def parts(message: Part) -> Iterator[Part]:

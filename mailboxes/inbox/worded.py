@@ -10,7 +10,7 @@ from mailboxes.inbox.decoding import one_line
 
 _TOP_CHARS = 4000
 _QUOTE = re.compile(
-    r"^[> \t]{0,9}(?:message-id:|return-path:|received: |[-=_]{2,}.{0,40}"
+    r"^[> \t]{0,9}(?:message-id:|return-path:|received: |[-=_]{2,80}.{0,40}"
     r"(?:copy of (?:the|your)|below this line|(?:original|returned|undelivered|unsent) m))",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -34,6 +34,7 @@ _FAILED = re.compile(
     r"|non recapitabile|onbestelbaar|nao (?:foi|pode ser) entregue"
 )
 _CODE = re.compile(r"(?<![\d.])(?:([45])\.\d{1,3}\.\d{1,3}(?![\d.])|([45])[0-5]\d(?=[ -]))")
+_EMPTY_LINES = re.compile(r"\n[ \t\n]*\n")
 _ITSELF = re.compile(r"^\s{0,9}<([^<>\s]{1,320})>:", re.MULTILINE)
 
 
@@ -67,11 +68,16 @@ def recipient_in(top: str, own: str) -> str:
 
 def diagnostic_in(top: str, recipient: str, most: int) -> str:
     """The last paragraph about the recipient; where it holds no more than the address, the next one with it."""
-    paragraphs = re.split(r"\n[ \t\n]*\n", top)
+    paragraphs = _EMPTY_LINES.split(top)
     about = [n for n, words in enumerate(paragraphs) if recipient and recipient in words.lower()]
     if not about:
         return ""
     at = about[-1]
     alone = len(paragraphs[at].strip()) <= len(recipient) + 4
     words = " ".join(paragraphs[at : at + 2 if alone else at + 1])
-    return one_line(re.sub(rf"^\s*[<'\"]?{re.escape(recipient)}[>'\"]?:?", "", words, flags=re.IGNORECASE), most)
+    return one_line(before(recipient).sub("", words, count=1), most)
+
+
+def before(recipient: str) -> re.Pattern[str]:
+    """Return what finds the address at the beginning of what is said about it."""
+    return re.compile(rf"\A\s*[<'\"]?{re.escape(recipient)}[>'\"]?:?", re.IGNORECASE)

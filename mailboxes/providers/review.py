@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from mailboxes.providers.presets import Preset
 from mailboxes.wire.values import Endpoint, Security
 
+_UNBROKEN = re.compile(r"[A-Za-z]{16}")
 _GROUPED = re.compile(r"[A-Za-z]{4}( [A-Za-z]{4}){3}")
 _DASHED = re.compile(r"[a-z]{4}(-[a-z]{4}){3}")
 _USUAL = {465: Security.SSL, 993: Security.SSL, 587: Security.STARTTLS, 143: Security.STARTTLS}
@@ -107,7 +108,7 @@ def _takes_app_passwords_alone(preset: Preset) -> bool:
 def _may_be_app_password(password: str, preset: Preset) -> bool:
     """The shapes that are known: Google's 16 letters, Apple's four groups. Others are not judged."""
     if preset.family == "google":
-        return bool(re.fullmatch(r"[A-Za-z]{16}", password))
+        return bool(_UNBROKEN.fullmatch(password))
     return bool(_DASHED.fullmatch(password)) if preset.family == "icloud" else True
 
 

@@ -21,6 +21,7 @@ ARRIVAL_LOOKS = 6
 MOST_FOLDERS = 200
 ARRIVAL_EVERY_S = 1.0
 
+_ESCAPED = re.compile(r"\\(.)")
 _LISTED = re.compile(r'\(([^)]*)\) (?:NIL|"(?:[^"\\]|\\.)*") (?:"((?:[^"\\]|\\.)*)"|(\S+))\s*$', re.IGNORECASE)
 
 Collected = Generator[Action, ImapReply, list[ImapReply]]
@@ -216,7 +217,7 @@ def quoted(text: str) -> bytes:
 def _folder_name(listed: re.Match[str]) -> str:
     """A line of LIST as a name; names sent as literals are read over by the parser and left out before."""
     quoted_name, atom = listed.group(2), listed.group(3)
-    return decode_folder(re.sub(r"\\(.)", r"\1", quoted_name) if quoted_name is not None else atom)
+    return decode_folder(_ESCAPED.sub(r"\1", quoted_name) if quoted_name is not None else atom)
 
 
 def expect_ok(final: ImapReply, stage: Stage) -> None:

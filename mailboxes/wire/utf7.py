@@ -18,7 +18,7 @@ def _shifted(found: re.Match[str]) -> str:
     return "&" + packed.rstrip("=").replace("/", ",") + "-"
 
 
-_SHIFTED = re.compile(r"&([^-]*)-")
+_SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
 
 
 def decode_folder(name: str) -> str:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mailboxes.health import holds
@@ -118,7 +118,7 @@ def test_i1_messages_and_cursor_are_stored_together_or_not_at_all(
     connect([mailbox], outgoing)
     write(account, 2)
     clock.move(minutes=5)
-    with monkeypatch.context() as broken, pytest.raises(RuntimeError), transaction.atomic():
+    with monkeypatch.context() as broken:  # one answer that cannot be stored is logged, and stops no other
         broken.setattr(storing, "_write_states", lambda *_: (_ for _ in ()).throw(RuntimeError))
         visit([mailbox.pk], outgoing)
     assert (stored(mailbox), FolderCursor.objects.get(mailbox=mailbox, role="inbox").last_uid) == ([], 0)

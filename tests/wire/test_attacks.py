@@ -14,12 +14,13 @@ from dataclasses import replace
 
 import pytest
 
+from mailboxes.sandbox.account import Account
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.wire.addresses import AddressPolicy
 from mailboxes.wire.connector import Connector
 from mailboxes.wire.runner import check
 from mailboxes.wire.values import Endpoint, LegTarget, Letter, Limits, Login, Report, Security, Stage, Step, Target
-from tests.make import FAST
+from tests.make import FAST, make_account
 from tests.wire.battery import ADDRESSES, BREAKS, HOSTS, PORTS
 from tests.wire.talker import HOST, MOST_BYTES, Names, Talker, reach
 
@@ -257,3 +258,48 @@ def test_s1_a_server_that_repeats_the_login_gets_it_into_no_report(sandbox: Sand
         reports: tuple[Report, ...] = asyncio.run(check(leg("smtp", place), connector))
     assert b"the-password" not in talker.heard  # it went out as base64
     assert "the-password" not in str(reports)
+
+
+# ---- beside others
+
+SLOW_ANSWERS = {
+    "a literal of many digits": ("imap", b"* OK {" + b"0" * 16_000 + b"x}\r\n", b""),
+    "many literals that are none": ("imap", b"* OK " + b"{1" * 8_000 + b"\r\n", b""),
+    "brackets": ("imap", b"* OK " + b"[A" * 8_000 + b"\r\n", b""),
+    "quotes": ("imap", b"* LIST (" + b'"\\' * 8_000 + b"\r\n", b""),
+    "short lines without end": ("imap", b"* OK hi\r\n", b"* OK\r\n" * 500),
+    "blank lines": ("smtp", b"220 hi\r\n", b"\n" * 8192),
+    "lines of one reply": ("smtp", b"", b"220-\n" * 500),
+    "one long line": ("smtp", b"", b"2" * 8192),
+    "invisible characters": ("smtp", b"535 " + "\u200b".encode() * 5_000 + b"\r\n", b""),
+    "escapes": ("smtp", b"535 " + b"%41&#65;\\u0041" * 1_000 + b"\r\n", b""),
+}
+
+
+@pytest.mark.parametrize("answer", SLOW_ANSWERS)
+def test_srv1_two_healthy_checks_beside_a_hostile_server_end_in_time(sandbox: Sandbox, answer: str) -> None:
+    name, said, flood = SLOW_ANSWERS[answer]
+    healthy = [make_account(sandbox) for _number in range(2)]
+    with Talker(*[said] * bool(said), flood=flood, tls=sandbox.authority.context(HOST, "")) as talker:
+        hostile, place = reach(sandbox, talker, SHORT, Security.SSL)
+        usual = sandbox.connector(FAST)
+
+        async def timed(account: Account) -> tuple[tuple[Report, ...], float]:
+            began = time.monotonic()
+            return await check(healthy_target(account), usual), time.monotonic() - began
+
+        async def side_by_side() -> list[tuple[tuple[Report, ...], float]]:
+            beside = asyncio.gather(*(check(leg(name, place), hostile) for _number in range(4)))
+            found = await asyncio.gather(*map(timed, healthy))
+            await beside
+            return list(found)
+
+        found = asyncio.run(side_by_side())
+    assert all(report.ok for reports, _took_s in found for report in reports)
+    assert max(took_s for _reports, took_s in found) < FAST.total_s / 2
+
+
+def healthy_target(account: Account) -> Target:
+    assert account.smtp and account.imap
+    login = Login(account.address, account.password)
+    return Target(LegTarget(account.smtp, login), LegTarget(account.imap, login))
