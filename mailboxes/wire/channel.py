@@ -12,6 +12,7 @@ from typing import cast
 from mailboxes.wire.tls import Secured, TlsClient, TlsFault
 
 HIGH_WATER = 262_144
+SHOWN = 512
 
 
 class Channel(asyncio.Protocol):
@@ -31,15 +32,20 @@ class Channel(asyncio.Protocol):
         self._error: Exception | None = None
         self._client: TlsClient | None = None
         self._secured: Secured | None = None
+        self.is_silent = True  # until anything at all has come
+        self.shown = b""  # the first bytes that came in a handshake: a server may speak plain text instead
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not asserted: neither uvloop's transports nor all of asyncio's are subclasses.
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        self.is_silent = False
         if self._secured is None:
             self._buffer += data
         else:
+            if not self._secured.open:
+                self.shown += data[: SHOWN - len(self.shown)]
             self._secured.feed(data)
             if not self._secured.open:
                 self._shake_hands(self._secured)
@@ -164,6 +170,11 @@ class Channel(asyncio.Protocol):
             self._error = ConnectionResetError(f"the TLS connection broke: {fault}")
             self._ended = True
         self._send(secured.waiting())
+
+    @property
+    def is_secured(self) -> bool:
+        """True from the beginning of a handshake on."""
+        return self._secured is not None
 
     @property
     def resumed(self) -> bool:

@@ -47,6 +47,7 @@ class Pause:
     seconds: float
 
 
+_TLS_AT_ONCE = "The port expects TLS at once, and STARTTLS was chosen: use SSL/TLS here, or the port for STARTTLS."
 Action = Send | Read | Upgrade | Pause
 Dialogue = Generator[Action, ReplyT, None]
 
@@ -106,6 +107,8 @@ async def converse(
     except ProtocolFault as fault:
         raise recorder.fault(fault.code, fault.text) from None
     except OSError as error:
+        if isinstance(error, TimeoutError) and await connector.expects_tls(channel, host):
+            raise recorder.fault("TLS_AT_ONCE", _TLS_AT_ONCE) from None
         raise recorder.fault(*local_fault(error, "the server's answer")) from None
 
 

@@ -35,6 +35,10 @@ class Recorder:
             self._close(ok=True)
             self.stage = stage
 
+    def turn_into(self, stage: Stage) -> None:
+        """What was taken for the present stage is `stage`: nothing has passed."""
+        self.stage = stage
+
     def fault(self, code: str, text: str | bytes) -> WireFault:
         """The WireFault for a failure in the present stage, cleaned; the caller raises it."""
         return WireFault(self.stage or Stage.CONNECT, self._clean_code(code), clean(text, self._secrets()))
