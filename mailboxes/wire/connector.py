@@ -16,6 +16,9 @@ from mailboxes.wire.resolver import NameFault, Resolver
 from mailboxes.wire.tls import TlsClient, TlsFault, tls_client
 from mailboxes.wire.values import Endpoint, Limits, Security, Stage, WireFault
 
+# Of the time for a connection: the first bytes of a handshake come at once, and the other leg waits meanwhile.
+PROBE_SHARE = 0.1
+
 
 @dataclass(frozen=True)
 class Connector:
@@ -57,7 +60,7 @@ class Connector:
         if not channel.is_silent or channel.is_secured:
             return False
         with contextlib.suppress(TlsFault, OSError):  # whatever its certificate is: it spoke TLS, or it did not
-            await channel.start_tls(self.tls, normal_host(host), self.limits.connect_s)
+            await channel.start_tls(self.tls, normal_host(host), PROBE_SHARE * self.limits.connect_s)
         return plain_text.is_tls(channel.shown)
 
     async def _addresses(self, endpoint: Endpoint, recorder: Recorder) -> list[str]:

@@ -77,6 +77,13 @@ class Parser(Protocol[ParsedT]):
         """Bytes taken and not yet given out."""
         ...
 
+    def early(self) -> bytes:
+        """Return what came before the command that is about to go out, and can be no answer to it; b"" for nothing.
+
+        What a server may say at any time stays for `next_reply`. Raises ProtocolFault.
+        """
+        ...
+
 
 async def converse(
     dialogue: Dialogue[ReplyT],
@@ -94,6 +101,7 @@ async def converse(
             if isinstance(action, Send | Read):
                 recorder.enter(action.stage)
                 if isinstance(action, Send) and action.data:
+                    await _refuse_early(parser, channel)
                     channel.write(action.data)
                 action = dialogue.send(await _reply(parser, channel, connector.limits.command_s, recorder))
             elif isinstance(action, Upgrade):
@@ -110,6 +118,14 @@ async def converse(
         if isinstance(error, TimeoutError) and await connector.expects_tls(channel, host):
             raise recorder.fault("TLS_AT_ONCE", _TLS_AT_ONCE) from None
         raise recorder.fault(*local_fault(error, "the server's answer")) from None
+
+
+async def _refuse_early(parser: Parser[ReplyT], channel: Channel) -> None:
+    """An answer that stands there before its command answers nothing: it must not pass for a login (SRV-14)."""
+    if channel.unread:
+        parser.feed(await channel.read())
+    if words := parser.early():
+        raise ProtocolFault("EARLY_REPLY", b"the server answered before it was asked: " + words)
 
 
 async def _upgrade(

@@ -4,6 +4,7 @@ reads mail keeps them."""
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
 from mailboxes.wire.dialogue import ProtocolFault
@@ -53,6 +54,7 @@ class ImapParser:
         self._literal = 0
         self._size = 0
         self._greeted = False
+        self._ahead: deque[ImapReply] = deque()
 
     @property
     def unread(self) -> bytes:
@@ -68,6 +70,17 @@ class ImapParser:
 
     def next_reply(self) -> ImapReply | None:
         """The next whole response, or None."""
+        return self._ahead.popleft() if self._ahead else self._next()
+
+    def early(self) -> bytes:
+        """A tagged response, or one that asks to go on; untagged ones may come at any time (RFC 9051 5.3)."""
+        while (reply := self._next()) is not None:
+            if reply.tag != "*":
+                return reply.line.encode()
+            self._ahead.append(reply)
+        return b""
+
+    def _next(self) -> ImapReply | None:
         while (part := self._next_line()) is not None:
             tail = part[-_LITERAL_BYTES:]
             found = _LITERAL.search(tail)

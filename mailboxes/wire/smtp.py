@@ -50,7 +50,7 @@ class SmtpParser:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._buffer = bytearray()
-        self._lines: list[str] = []
+        self._heard: list[re.Match[bytes]] = []  # the lines of a reply
         self._size = 0
 
     @property
@@ -68,12 +68,15 @@ class SmtpParser:
             found = _LINE.match(line)
             if found is None:
                 raise ProtocolFault("NOT_SMTP", line)
-            self._lines.append(found.group(3).decode("utf-8", "replace"))
+            self._heard.append(found)
             if found.group(2) != b"-":
-                reply = SmtpReply(int(found.group(1)), tuple(self._lines))
-                self._lines, self._size = [], 0
-                return reply
+                heard, self._heard, self._size = self._heard, [], 0
+                return _reply_of(heard)
         return None
+
+    def early(self) -> bytes:
+        """All that is there, but a 421, which a server may send at any time (RFC 5321 3.8)."""
+        return b"" if self._buffer.startswith(b"421") else bytes(self._buffer)
 
     def _next_line(self) -> bytes | None:
         end = self._buffer.find(b"\n")
@@ -205,6 +208,15 @@ def dot_stuffed(body: bytes) -> bytes:
     lines = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").removesuffix(b"\n").split(b"\n")
     stuffed = [b"." + line if line.startswith(b".") else line for line in lines]
     return b"\r\n".join(stuffed) + b"\r\n.\r\n"
+
+
+def _reply_of(heard: list[re.Match[bytes]]) -> SmtpReply:
+    """The reply of these lines. Raises ProtocolFault where their codes differ: RFC 5321 4.2.1 forbids it, and either
+    of them could be meant."""
+    codes = {line.group(1) for line in heard}
+    if len(codes) > 1:
+        raise ProtocolFault("MIXED_CODES", b"\n".join(line.group() for line in heard))
+    return SmtpReply(int(codes.pop()), tuple(line.group(3).decode("utf-8", "replace") for line in heard))
 
 
 def _auth_login(login: Login) -> Generator[Action, SmtpReply, SmtpReply]:

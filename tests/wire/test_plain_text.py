@@ -15,7 +15,7 @@ from mailboxes.wire.values import LegTarget, Limits, Login, Report, Security, St
 from tests.make import FAST
 from tests.wire.talker import HOST, Talker, reach
 
-QUICK = Limits(dns_s=3.0, connect_s=3.0, command_s=1.0, total_s=8.0)
+QUICK = Limits(dns_s=3.0, connect_s=10.0, command_s=1.0, total_s=12.0)
 BUSY = b"421 Too many concurrent SMTP connections from this IP address; please try again later.\r\n"
 
 
