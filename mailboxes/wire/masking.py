@@ -178,7 +178,13 @@ def _meant(escape: str) -> str:
     return chr(int(escape[2:], 16)) if escape[0] == "\\" else ""  # a line's code, and + for a blank
 
 
+# The same for ASCII at once: a token has thousands of letters.
+_ASCII_LEFT_OUT = dict.fromkeys([*range(33), 127, ord("\\")])
+
+
 def _said(text: str) -> str:
+    if text.isascii():
+        return text.lower().translate(_ASCII_LEFT_OUT)
     return "".join(map(_folded, text))
 
 

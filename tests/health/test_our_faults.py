@@ -121,8 +121,8 @@ def test_srv4_the_rule_wants_our_own_code() -> None:
 
 
 def test_srv4_the_customer_reads_that_it_is_our_mistake() -> None:
-    reply = Reply(text="Postmend made a mistake", code=faults.CODE)
-    advice = advise(Category.UNKNOWN, Place("a@example.com"), engine().diagnose(reply).variant)
+    words = faults.words_for(KeyError("x"))  # pages know the words alone
+    advice = advise(Category.UNKNOWN, Place("a@example.com"), engine().variant(Category.UNKNOWN, Reply(words)))
     assert "Nothing is wrong with the mailbox" in advice.happened
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mailboxes.wire import masking
 from mailboxes.wire.clean import KEPT_CHARS, clean
 from mailboxes.wire.masking import MASK, READ_CHARS, mask
 from mailboxes.wire.sasl import plain, xoauth2
@@ -159,3 +160,8 @@ def test_sec20_masking_is_bounded_whatever_comes(unit: str) -> None:
     began = time.process_time()
     mask(unit * 300_000, ("a" * 4000, "b" * 18, "aaab" * 500))
     assert time.process_time() - began < 3
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=60))
+def test_sec20_the_quick_way_for_ascii_reads_the_same(text: str) -> None:
+    assert masking._said(text) == "".join(map(masking._folded, text))
