@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, User
 from django.db import models, transaction
 
 from demo import letters
@@ -20,6 +20,7 @@ from mailboxes.sandbox.server import Sandbox
 from mailboxes.states import CredentialKind
 
 USER = "support"
+LEAD = "lead"
 # Whoever logs in with it has a new password at the sandbox: 16 letters, as Google shows them in four groups.
 NEW_PASSWORD = "mendmendmendmend"
 
@@ -43,14 +44,18 @@ def populate(sandbox: Sandbox, now: datetime) -> None:
         letters.put_to_work(workspaces.values(), sandbox, now)
 
 
-def make_user() -> str:
-    """The demo's member of staff, with a fresh password, which is returned."""
+def make_staff() -> dict[str, str]:
+    """The demo's member of staff and their lead, each in their group, with fresh passwords: name to password."""
+    return {name: _staff(name, group) for name, group in ((USER, "Support"), (LEAD, "Support lead"))}
+
+
+def _staff(name: str, group: str) -> str:
     password = secrets.token_urlsafe(9)
-    user, _ = get_user_model().objects.get_or_create(
-        username=USER, defaults={"is_staff": True, "is_superuser": True, "email": "support@postmend.test"}
-    )
+    user, _ = User.objects.get_or_create(username=name, defaults={"email": f"{name}@postmend.test"})
+    user.is_staff, user.is_superuser = True, False
     user.set_password(password)
-    user.save(update_fields=["password"])
+    user.save(update_fields=["password", "is_staff", "is_superuser"])
+    user.groups.set([Group.objects.get(name=group)])
     return password
 
 
@@ -59,7 +64,7 @@ def make_customers() -> dict[str, str]:
     passwords = {}
     for name, domain in zip(WORKSPACES, DOMAINS, strict=True):
         address, password = f"owner@{domain}", secrets.token_urlsafe(9)
-        user, _ = get_user_model().objects.get_or_create(username=address, defaults={"email": address})
+        user, _ = User.objects.get_or_create(username=address, defaults={"email": address})
         user.set_password(password)
         user.save(update_fields=["password"])
         place = {"workspace": Workspace.objects.get(name=name), "user": user}

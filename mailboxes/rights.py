@@ -1,4 +1,5 @@
-"""Who may do which deed: one table, asked by the admin and by the customers' pages (SPEC S5, S8, A5)."""
+"""Who may do which deed: one table, asked by the admin and by the customers' pages (SPEC S5, S8, A5); and the groups of
+staff, made of the same permissions (A7)."""
 
 from __future__ import annotations
 
@@ -35,6 +36,26 @@ STAFF: dict[Deed, str] = {
     Deed.DECIDE_LEAD: "campaigns.change_lead",
     Deed.CHANGE_POOL: "warmup.change_poolmember",
 }
+# What support looks at. Nothing here shows a stored secret: those are in no page, whatever the permission.
+_SEES = (
+    "mailboxes.view_mailbox", "mailboxes.view_workspace", "mailboxes.view_membership", "mailboxes.view_statuschange",
+    "mailboxes.view_staffalarm", "mailboxes.view_incident", "mailboxes.view_inmessage", "mailboxes.view_outmessage",
+    "mailboxes.view_unreadmessage",
+    "campaigns.view_campaign", "campaigns.view_step", "campaigns.view_lead", "campaigns.view_suppression",
+    "warmup.view_pool", "warmup.view_poolmember", "warmup.view_exchange",
+)  # fmt: skip
+# What a lead decides besides: incidents and alarms, what nobody knows of a message, and what is taken from files.
+_DECIDES = (
+    "mailboxes.view_auditentry", "mailboxes.add_mailbox", "mailboxes.remove_mailbox",
+    "mailboxes.change_incident", "mailboxes.change_staffalarm", "mailboxes.change_outmessage",
+    "campaigns.change_campaign", "campaigns.add_lead", "campaigns.change_lead",
+    "warmup.add_poolmember", "warmup.change_poolmember",
+)  # fmt: skip
+_SUPPORT = frozenset(
+    {*_SEES, *(STAFF[deed] for deed in (Deed.CHECK_MAILBOX, Deed.HOLD_MAILBOX, Deed.RECONNECT_MAILBOX))}
+)
+# A change here needs a migration that calls `groups.add_groups` again.
+GROUPS: dict[str, frozenset[str]] = {"Support": _SUPPORT, "Support lead": _SUPPORT | set(_DECIDES)}
 OWNERS_ONLY = frozenset({Deed.MANAGE_MEMBERS})
 # Pausing a mailbox is support's; a customer takes it out of their campaigns.
 STAFF_ONLY = frozenset({Deed.HOLD_MAILBOX})

@@ -31,7 +31,7 @@ from demo.mending import mend_all
 from demo.post import COLUMNS, run_post
 from demo.processes import Children, port_is_free
 from demo.rounds import MovedClock, disagreements, run_rounds, send_test_messages, way_out
-from demo.seed import USER, ForeignData, make_customers, make_user, populate
+from demo.seed import ForeignData, make_customers, make_staff, populate
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.management.tables import show
 from mailboxes.sandbox.faults import NO_FAULT, faults
@@ -169,12 +169,13 @@ class Command(BaseCommand):
             raise CommandError("A badge did not clear.")
 
     def _welcome(self, port: int) -> None:
-        password, customers = make_user(), make_customers()
+        staff, customers = make_staff(), make_customers()
+        names = "\n           ".join(f"{name:8} {secret}" for name, secret in staff.items())
         owners = "\n".join(f"           {address}  {secret}" for address, secret in customers.items())
         self.stdout.write(
             f"\nPostmend runs on sandbox providers.\n"
             f"  Open     http://127.0.0.1:{port}/admin/\n"
-            f"  Sign in  {USER}  {password}\n"
+            f"  Sign in  {names}\n"
             f"  Customer http://127.0.0.1:{port}/  one of\n{owners}\n"
             f"  Mend     by signing in at the provider (a sandbox), or with the app password mend mend mend mend\n"
             f"  Switch   manage.py demo --fault anna@northwind.test=none   (or {', '.join(list(faults())[:3])}, …)\n"

@@ -1,0 +1,20 @@
+from django.db import migrations
+
+from mailboxes.groups import add_groups
+
+
+def make(apps, schema_editor):
+    add_groups(apps, schema_editor.connection.alias)
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('mailboxes', '0015_unread_messages'),
+        ('campaigns', '0004_holes_and_due'),
+        ('warmup', '0002_exchanges'),
+        ('auth', '0012_alter_user_first_name_max_length'),
+        ('contenttypes', '0002_remove_content_type_name'),
+    ]
+
+    operations = [migrations.RunPython(make, migrations.RunPython.noop)]
