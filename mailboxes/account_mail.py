@@ -22,7 +22,7 @@ from django.utils.http import urlsafe_base64_encode
 from mailboxes import members
 from mailboxes.limits import Limited, Rate, take_all
 from mailboxes.links import public_link
-from mailboxes.models import AccountMail, Invitation, Workspace
+from mailboxes.models import AccountMail, AuditEntry, Invitation, Workspace
 from mailboxes.wire.clean import BadText
 from mailboxes.wire.faults import log_fault
 
@@ -98,11 +98,11 @@ def _send(mail: AccountMail, now: datetime) -> None:
         _send_invitation(mail.invitation, now)
         return
     for user in _users_of(mail.email):
-        _send_recovery(user, mail.email)
+        _send_recovery(user, mail.email, now)
 
 
 def _send_invitation(invitation: Invitation, now: datetime) -> None:
-    if invitation.accepted_at is not None or invitation.expires_at <= now:
+    if not members.open_invitations(now).filter(pk=invitation.pk).exists():
         return
     link = public_link("invitation", members.renew_token(invitation))
     name = invitation.workspace.name
@@ -116,8 +116,9 @@ def _users_of(email: str) -> list[User]:
     return [user for user in found if user.has_usable_password()]
 
 
-def _send_recovery(user: User, email: str) -> None:
+def _send_recovery(user: User, email: str, now: datetime) -> None:
     key = urlsafe_base64_encode(force_bytes(user.pk))
     link = public_link("password_reset_confirm", key, default_token_generator.make_token(user))
     words = render_to_string("pages/recover_mail.txt", {"link": link})
     send_mail(render_to_string("pages/recover_subject.txt").strip(), words, None, [email])
+    AuditEntry.objects.create(action="recovery link sent", target=user.get_username(), at=now)

@@ -69,6 +69,7 @@ class StepInline(StackedInline[Step, Campaign]):
 class CampaignAdmin(LongAdmin):
     """Whether it runs is changed by Start and Pause alone."""
 
+    writes_own_audit = True
     form = CampaignForm
     list_display = ("name", "state_badge", "workspace_link", "boxes", "leads_count", "sent", "replied", "bounced")
     list_filter = (DoingFilter, ("workspace", AutocompleteSelectFilter))

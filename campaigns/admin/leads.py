@@ -152,6 +152,7 @@ def _decide(request: HttpRequest, rows: QuerySet[Lead], decide: Callable[..., bo
 class SuppressionAdmin(LongAdmin):
     """Added by hand, by a bounce, or by the recipient; taken off by nobody."""
 
+    writes_own_audit = True
     form = SuppressionForm
     list_display = ("email", "workspace", "reason", "added_at")
     list_filter = (ReasonFilter, ("workspace", AutocompleteSelectFilter))

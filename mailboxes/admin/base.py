@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib.admin import ShowFacets
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.paginator import Paginator
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from mailboxes.admin.audited import Audited
+
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin, StackedInline, TabularInline
+    from django.contrib.admin import ModelAdmin as ThemedAdmin
+    from django.contrib.admin import StackedInline, TabularInline
     from django.contrib.admin.views.main import ChangeList
 else:
-    from unfold.admin import ModelAdmin, StackedInline, TabularInline
+    from unfold.admin import ModelAdmin as ThemedAdmin
+    from unfold.admin import StackedInline, TabularInline
     from unfold.views import ChangeList
 
 __all__ = ["LongAdmin", "ModelAdmin", "ReadOnlyAdmin", "StackedInline", "TabularInline", "staff"]
 MOST_COUNTED = 10_000
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+class ModelAdmin(Audited, ThemedAdmin[ModelT]):
+    """In the theme's look; whatever is done on its pages is in the audit log."""
 
 
 def staff(request: HttpRequest) -> AbstractBaseUser:

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -37,8 +38,13 @@ class StaffAlarmAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Close: it has been seen to", permissions=["close"])
     def close(self, request: HttpRequest, queryset: QuerySet[StaffAlarm]) -> None:
-        closed = queryset.filter(closed_at__isnull=True).update(closed_at=timezone.now())
-        messages.success(request, f"{closed} closed. It opens again if the fault is met again.")
+        rows, now, user = list(queryset.filter(closed_at__isnull=True)), timezone.now(), request.user
+        with transaction.atomic():
+            StaffAlarm.objects.filter(pk__in=[row.pk for row in rows]).update(closed_at=now)
+            AuditEntry.objects.bulk_create(
+                AuditEntry(actor_id=user.pk, action="alarm closed", target=str(row)[:254], at=now) for row in rows
+            )
+        messages.success(request, f"{len(rows)} closed. It opens again if the fault is met again.")
 
     def has_lift_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(DECIDE)
@@ -69,13 +75,6 @@ class UnreadMessageAdmin(ReadOnlyAdmin):
     list_select_related = ("mailbox",)
     list_filter = (("mailbox", AutocompleteSelectFilter),)
     list_filter_submit = True
-    show_full_result_count = False
-
-
-@admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ("at", "actor", "action", "mailbox", "detail")
-    list_select_related = ("actor", "mailbox")
     show_full_result_count = False
 
 
@@ -147,6 +146,7 @@ class OAuthClientForm(forms.ModelForm[OAuthClient]):
 class OAuthClientAdmin(ModelAdmin[OAuthClient]):
     form = OAuthClientForm
     list_display = ("name", "client_id", "token_url", "secret_expires_on")
+    audited_values = _CLIENT_FIELDS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OAuthClient]:
         return super().get_queryset(request).defer("client_secret")
@@ -157,9 +157,3 @@ class OAuthClientAdmin(ModelAdmin[OAuthClient]):
             obj.client_secret = secret
         fields = [*_CLIENT_FIELDS, *(["client_secret"] if secret else [])]
         obj.save(update_fields=fields if change else None)
-        AuditEntry.objects.create(
-            actor_id=staff(request).pk,
-            action="OAuth client changed" if change else "OAuth client added",
-            detail=f"{obj.name}: {', '.join(form.changed_data)}"[:200],
-            at=timezone.now(),
-        )

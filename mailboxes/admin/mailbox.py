@@ -53,6 +53,7 @@ def _time(text: str) -> datetime | None:
 class MailboxAdmin(ModelAdmin[Mailbox]):
     """Status and cause are shown and never edited; secrets are written and never shown."""
 
+    writes_own_audit = True
     form = MailboxForm
     list_display = ("state", "address", "cause", "actor_words", "since", "provider_words", "workspace", "last_check")
     list_display_links = ("address",)

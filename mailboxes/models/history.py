@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -74,22 +78,70 @@ class Failure(models.Model):
         return f"{self.leg} {self.category}"
 
 
+class OnlyAdded(Exception):
+    """Rows of the audit log are neither changed nor deleted."""
+
+
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    """Rows are only added. Who and what keep the names that they have now: these outlive users and mailboxes (S9)."""
+
+    def create(self, **values: Any) -> AuditEntry:
+        """One row, with its names."""
+        row = self.model(**values)
+        _name([row])
+        row.save(force_insert=True, using=self.db)
+        return row
+
+    def bulk_create(self, objs: Iterable[AuditEntry], *args: Any, **kwargs: Any) -> list[AuditEntry]:
+        """Many rows, with their names; two queries more."""
+        rows = list(objs)
+        _name(rows)
+        return super().bulk_create(rows, *args, **kwargs)
+
+    def update(self, **values: Any) -> int:
+        """Refused."""
+        raise OnlyAdded
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Refused."""
+        raise OnlyAdded
+
+
 class AuditEntry(models.Model):
     """Who did what, when. Append-only, written in the transaction of the deed; never a secret (FACTS D28)."""
 
     at = models.DateTimeField(default=timezone.now)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    actor_name = models.CharField("by", max_length=150, blank=True, default="", db_index=True)
     action = models.CharField(max_length=40)
     mailbox = models.ForeignKey(Mailbox, on_delete=models.SET_NULL, null=True, related_name="audit_entries")
-    detail = models.CharField(max_length=200, blank=True, default="")
+    target = models.CharField("object", max_length=254, blank=True, default="", db_index=True)
+    detail = models.CharField(max_length=500, blank=True, default="")
+
+    objects = AuditQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "audit log"
         ordering = ("-at", "-id")
-        indexes = [models.Index(fields=("-at", "-id"), name="audit_entry_age")]
+        indexes = [
+            models.Index(fields=("-at", "-id"), name="audit_entry_age"),
+            models.Index(fields=("action", "-at", "-id"), name="audit_entry_by_action"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} at {self.at:%Y-%m-%d %H:%M}"
+
+
+def _name(rows: Sequence[AuditEntry]) -> None:
+    """Write down what the actors and mailboxes are called, where the caller has not."""
+    people = get_user_model().objects.in_bulk({row.actor_id for row in rows if row.actor_id and not row.actor_name})
+    wanted = {row.mailbox_id for row in rows if row.mailbox_id and not row.target}
+    boxes = Mailbox.objects.only("address").in_bulk(wanted)
+    for row in rows:
+        if row.actor_id in people:
+            row.actor_name = people[row.actor_id].get_username()
+        if row.mailbox_id in boxes:
+            row.target = boxes[row.mailbox_id].address
 
 
 class ReconnectRequest(models.Model):

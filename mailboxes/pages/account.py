@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 from mailboxes import account_mail
 from mailboxes import members as membership
 from mailboxes.limits import Limited
-from mailboxes.models import Invitation, Membership, Workspace
+from mailboxes.models import AuditEntry, Invitation, Membership, Workspace
 from mailboxes.pages.access import current_workspace, owner_only, person, private
 from mailboxes.pages.client import source_of
 
@@ -71,6 +71,13 @@ class NewPassword(views.PasswordResetConfirmView):
 
     template_name = "pages/new_password.html"
     success_url = reverse_lazy("sign-in")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """With its row in the audit log."""
+        response = super().form_valid(form)
+        user, now = form.user, timezone.now()
+        AuditEntry.objects.create(actor=user, action="password set by link", target=user.get_username(), at=now)
+        return response
 
 
 class InviteForm(forms.Form):

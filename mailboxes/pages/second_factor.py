@@ -49,10 +49,14 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     device, wrong = _device(user), False
     if request.method == "POST":
-        used = _device_of(request.POST.get("code", ""), user, device)
-        if used is not None:
-            return _verified(request, used)
+        code = "".join(request.POST.get("code", "").split()).replace("-", "")
+        asked = _device_of(code, user, device)
+        is_looked_at = asked is not None and asked.verify_is_allowed()[0]
+        if asked is not None and asked.verify_token(code):
+            return _verified(request, asked)
         wrong = True
+        if is_looked_at:  # those that come too soon would fill the table
+            AuditEntry.objects.create(actor=user, action="second factor failed", at=timezone.now())
     context = {"device": device, "wrong": wrong, "next": _next(request), "left": RecoveryCodes.left(user)}
     if not device.confirmed:
         context["picture"] = segno.make(device.setup_url, micro=False).svg_data_uri(scale=5, border=2, light="white")
@@ -85,13 +89,12 @@ def _device(user: User) -> CodeDevice:
     )
 
 
-def _device_of(typed: str, user: User, app: CodeDevice) -> CodeDevice | RecoveryCodes | None:
-    """What this code is of: six digits are the app's, twelve letters and digits a recovery code."""
-    code = "".join(typed.split()).replace("-", "")
+def _device_of(code: str, user: User, app: CodeDevice) -> CodeDevice | RecoveryCodes | None:
+    """Whose code this can be: six digits are the app's, twelve letters and digits a recovery code."""
     if len(code) == 12 and app.confirmed:
-        kept = RecoveryCodes.objects.filter(user=user).first()
-        return kept if kept is not None and kept.verify_token(code) else None
-    return app if app.verify_token(code) else None
+        found: RecoveryCodes | None = RecoveryCodes.objects.filter(user=user).first()
+        return found
+    return app
 
 
 def _verified(request: HttpRequest, device: CodeDevice | RecoveryCodes) -> HttpResponse:

@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
 from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -24,6 +25,7 @@ from django.utils.crypto import salted_hmac
 
 from mailboxes import limits
 from mailboxes.limits import Counted, Limited, Rate
+from mailboxes.models import AuditEntry
 from mailboxes.pages.client import source_of
 
 HOUR = timedelta(hours=1)
@@ -57,6 +59,9 @@ class ThrottledBackend(ModelBackend):
         if user is not None:
             _give_back(counted)
             _note(request, "signed_in_name", username.lower())
+            _note(request, "right_password_of", user)
+        else:
+            _note(request, "wrong_password_of", username)
         return user
 
 
@@ -113,12 +118,26 @@ class SignInThrottle:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
         limited, name = getattr(request, "sign_in_limited", None), getattr(request, "signed_in_name", "")
+        _audit(request)
         if limited is not None:
             wait = limited.wait(timezone.now())
             return render(request, "pages/locked.html", {"wait": wait}, status=429)
         if name:
             _prove_device(request, response, name)
         return response
+
+
+def _audit(request: HttpRequest) -> None:
+    """A row for each sign-in and each failed one of a known account. What the limits refuse leaves none: strangers
+    would fill the table. An unknown name is kept nowhere: it may be a password in the wrong field."""
+    user, name = getattr(request, "right_password_of", None), getattr(request, "wrong_password_of", "")
+    detail, now = f"from {source_of(request) or 'an unknown network'}", timezone.now()
+    if user is not None and request.user == user:
+        AuditEntry.objects.create(actor=user, action="signed in", target=user.get_username(), detail=detail, at=now)
+    elif user is not None:  # the admin's door, and no member of staff
+        AuditEntry.objects.create(action="sign-in refused", target=user.get_username(), detail=detail, at=now)
+    elif name and len(name) <= LONGEST_NAME and "\0" not in name and User.objects.filter(username=name).exists():
+        AuditEntry.objects.create(action="sign-in failed", target=name, detail=detail, at=now)
 
 
 def _device(request: HttpRequest) -> dict[str, str]:

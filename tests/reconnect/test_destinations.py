@@ -168,7 +168,8 @@ def test_sec2_another_address_needs_the_client_secret_anew(sandbox: Sandbox, sup
     assert getattr(OAuthClient.objects.get(pk=client.pk), name) != evil
     answer = support_client.post(page, client_values(client, **{name: evil, "new_secret": secret()}))
     assert answer.status_code == 302
-    assert AuditEntry.objects.get(action="OAuth client changed").detail.startswith("sandbox: ")
+    entry = AuditEntry.objects.get(action="OAuth client changed")
+    assert entry.target == "sandbox" and f"→ {evil}" in entry.detail
 
 
 def test_sec2_no_address_is_plain_http(sandbox: Sandbox, support_client: Client) -> None:

@@ -28,5 +28,7 @@ class Command(BaseCommand):
             raise CommandError(f"No user is named {options['name']!r}. Nothing was changed.")
         CodeDevice.objects.filter(user=user).delete()
         RecoveryCodes.objects.filter(user=user).delete()
-        AuditEntry.objects.create(action="second factor reset", detail=f"{user.get_username()}, by command"[:200])
+        AuditEntry.objects.create(
+            action="second factor reset", actor_name="command line", target=user.get_username(), detail="by command"
+        )
         self.stdout.write(f"{user.get_username()} sets up a second factor at the next sign-in.")
