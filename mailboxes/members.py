@@ -91,7 +91,7 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> Membership |
     """Take the place; None where the invitation was used or ended meanwhile. Raises Refused for another's."""
     if not is_for(invitation, user):
         raise Refused(ANOTHER_ADDRESS)
-    Workspace.objects.select_for_update(no_key=True).get(pk=invitation.workspace_id)
+    _lock(invitation.workspace_id)
     if not open_invitations(now).filter(pk=invitation.pk).exists():
         return None
     if not Invitation.objects.filter(pk=invitation.pk, accepted_at__isnull=True).update(accepted_at=now):
@@ -109,6 +109,9 @@ def accept(invitation: Invitation, user: User, *, now: datetime) -> Membership |
 @transaction.atomic
 def sign_up(invitation: Invitation, password: str, *, now: datetime) -> User | None:
     """A new user for the invited address, and their place; None where the invitation was used meanwhile."""
+    _lock(invitation.workspace_id)
+    if users_of(invitation).exists():
+        return None
     user = User.objects.create_user(username=invitation.email, email=invitation.email, password=password)
     if accept(invitation, user, now=now) is None:
         transaction.set_rollback(True)
@@ -159,7 +162,7 @@ def note(place: Membership, action: str, detail: str, *, acting_user: User, now:
 
 def _locked(place: Membership, acting_user: User) -> Membership:
     """The place as it is now, while nobody else changes the workspace's members. Raises Refused."""
-    Workspace.objects.select_for_update(no_key=True).get(pk=place.workspace_id)
+    _lock(place.workspace_id)
     rows = Membership.objects.filter(workspace=place.workspace_id)
     if not rows.filter(user=acting_user, role=OWNER).exists():
         raise Refused(NO_OWNER)
@@ -167,6 +170,11 @@ def _locked(place: Membership, acting_user: User) -> Membership:
     if found is None:
         raise Refused("This person is no longer a member.")
     return found
+
+
+def _lock(workspace_id: int) -> None:
+    """Whoever changes members takes turns."""
+    Workspace.objects.select_for_update(no_key=True).get(pk=workspace_id)
 
 
 def _keep_an_owner(leaving: Membership) -> None:

@@ -87,7 +87,7 @@ def test_s5_a_foreign_id_is_as_if_it_were_not_there(
 
 def test_every_page_with_an_id_is_tried_above() -> None:
     with_id = {str(one.name) for one in urlpatterns if "pk" in str(one.pattern)}
-    assert with_id == {*BY_MAILBOX, *BY_MESSAGE, *BY_TRIAL, "invitation-withdraw"}
+    assert with_id == {*BY_MAILBOX, *BY_MESSAGE, *BY_TRIAL, "invitation-withdraw", "member-role", "member-remove"}
 
 
 @pytest.mark.parametrize("values", [{"mailbox": "theirs"}, {"workspace": "theirs", "address": "x@example.test"}])
