@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from mailboxes.admin.audited import Audited
+from mailboxes.admin.ids import RealIds
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin as ThemedAdmin
@@ -28,8 +29,8 @@ MOST_COUNTED = 10_000
 ModelT = TypeVar("ModelT", bound=Model)
 
 
-class ModelAdmin(Audited, ThemedAdmin[ModelT]):
-    """In the theme's look; whatever is done on its pages is in the audit log."""
+class ModelAdmin(RealIds, Audited, ThemedAdmin[ModelT]):
+    """In the theme's look; whatever is done on its pages is in the audit log, and odd values are no fault (SEC-21)."""
 
 
 def staff(request: HttpRequest) -> AbstractBaseUser:

@@ -264,7 +264,7 @@ def test_c3_the_address_fills_hosts_ports_and_security(support_client: Client) -
         ({"imap_host": "imap.example.com", "imap_port": 110}, "imap_port", "use one of"),
         ({"new_password": ""}, "new_password", "needs a password"),
         ({"new_password": "a\nb"}, "new_password", "line break"),
-        ({"smtp_username": "me\x00x"}, "smtp_username", "control character"),
+        ({"smtp_username": "me\x01x"}, "smtp_username", "control character"),
         ({"imap_folder": "INBOX\rX"}, "imap_folder", "line break"),
         ({"wants_smtp": None, "wants_imap": None}, "wants_smtp", "tick one"),
     ],
