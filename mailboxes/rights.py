@@ -13,13 +13,15 @@ class Deed(StrEnum):
     SEE_MAILBOX = "see a mailbox"
     CHECK_MAILBOX = "check a mailbox"
     HOLD_MAILBOX = "pause or resume a mailbox"
-    RECONNECT_MAILBOX = "connect a mailbox, or reconnect it"
+    RECONNECT_MAILBOX = "reconnect a mailbox"
+    CONNECT_MAILBOX = "connect a new mailbox"
     REMOVE_MAILBOX = "remove a mailbox"
     SEE_CAMPAIGN = "see a campaign"
     WRITE_CAMPAIGN = "write, start or pause a campaign"
     IMPORT_LEADS = "import leads into a campaign"
     DECIDE_LEAD = "decide about a held lead"
-    CHANGE_POOL = "put a mailbox into a pool, or take it out"
+    JOIN_POOL = "put a mailbox into a pool"
+    LEAVE_POOL = "take a mailbox out of its pool"
     MANAGE_MEMBERS = "invite and change members"
 
 
@@ -29,12 +31,14 @@ STAFF: dict[Deed, str] = {
     Deed.CHECK_MAILBOX: "mailboxes.check_mailbox",
     Deed.HOLD_MAILBOX: "mailboxes.hold_mailbox",
     Deed.RECONNECT_MAILBOX: "mailboxes.reconnect_mailbox",
+    Deed.CONNECT_MAILBOX: "mailboxes.add_mailbox",
     Deed.REMOVE_MAILBOX: "mailboxes.remove_mailbox",
     Deed.SEE_CAMPAIGN: "campaigns.view_campaign",
     Deed.WRITE_CAMPAIGN: "campaigns.change_campaign",
     Deed.IMPORT_LEADS: "campaigns.add_lead",
     Deed.DECIDE_LEAD: "campaigns.change_lead",
-    Deed.CHANGE_POOL: "warmup.change_poolmember",
+    Deed.JOIN_POOL: "warmup.add_poolmember",
+    Deed.LEAVE_POOL: "warmup.change_poolmember",
 }
 # What support looks at. Nothing here shows a stored secret: those are in no page, whatever the permission.
 _SEES = (

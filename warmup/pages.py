@@ -124,7 +124,7 @@ def _became(one: Exchange) -> tuple[str, str]:
 @require_POST
 def join(request: HttpRequest) -> HttpResponse:
     """Put a mailbox into a pool."""
-    mailbox = mailbox_for(request, number(request.POST.get("mailbox", "")), Deed.CHANGE_POOL)
+    mailbox = mailbox_for(request, number(request.POST.get("mailbox", "")), Deed.JOIN_POOL)
     pool = get_object_or_404(Pool, pk=number(request.POST.get("pool", "")))
     try:
         changes.join(mailbox, pool, acting_user=person(request), now=timezone.now())
@@ -142,7 +142,7 @@ def leave(request: HttpRequest, pk: int) -> HttpResponse:
     member = PoolMember.objects.select_related("mailbox", "pool").filter(pk=pk).first()
     if member is None:
         raise Http404
-    mailbox = mailbox_for(request, member.mailbox_id, Deed.CHANGE_POOL)
+    mailbox = mailbox_for(request, member.mailbox_id, Deed.LEAVE_POOL)
     changes.leave(member, acting_user=person(request), now=timezone.now())
     messages.success(request, f"{mailbox.address} is out of “{member.pool}”. Its level is kept for when it is back.")
     return _back(request, mailbox)

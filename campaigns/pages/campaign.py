@@ -24,7 +24,7 @@ from campaigns.numbers import numbers
 from campaigns.pages.access import campaign_for
 from campaigns.pages.words import badge
 from mailboxes.models import Mailbox
-from mailboxes.pages.access import acts_as_staff, person, private
+from mailboxes.pages.access import acts_as_staff, allowed, person, private
 from mailboxes.pages.client import words_of
 from mailboxes.pages.standing import why_it_waits
 from mailboxes.rights import Deed
@@ -59,6 +59,7 @@ def campaign(request: HttpRequest, pk: int) -> HttpResponse:
         "campaign": found,
         "workspace": found.workspace,
         "as_staff": acts_as_staff(request, found.workspace),
+        "allowed": allowed(request, found.workspace_id),
         "now": now,
         "held": stopped,
         "badge": badge(found, stopped, person(request)),

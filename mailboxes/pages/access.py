@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
@@ -66,8 +66,18 @@ def acts_as_staff(request: HttpRequest, workspace: Workspace) -> bool:
 
 def may_do(request: HttpRequest, workspace_id: int, deed: Deed) -> bool:
     """Return whether the person may do it to the workspace's objects."""
+    return deed.name in allowed(request, workspace_id)
+
+
+def allowed(request: HttpRequest, workspace_id: int) -> frozenset[str]:
+    """Return the names of all that the person may do there; a page shows no button for anything else."""
     user = person(request)
-    return may(deed, role=_role(user, workspace_id), has_permission=lambda name: user.is_staff and user.has_perm(name))
+    role = _role(user, workspace_id)
+    return frozenset(deed.name for deed in Deed if may(deed, role=role, has_permission=partial(_as_staff, user)))
+
+
+def _as_staff(user: User, permission: str) -> bool:
+    return user.is_staff and user.has_perm(permission)
 
 
 def require(request: HttpRequest, workspace_id: int, deed: Deed, *, seen_by: Deed) -> None:
@@ -79,7 +89,7 @@ def require(request: HttpRequest, workspace_id: int, deed: Deed, *, seen_by: Dee
     raise Http404
 
 
-def workspace_for(request: HttpRequest, pk: int, deed: Deed = Deed.RECONNECT_MAILBOX) -> Workspace:
+def workspace_for(request: HttpRequest, pk: int, deed: Deed = Deed.CONNECT_MAILBOX) -> Workspace:
     """A workspace in which the person may do it. Raises Http404 for every other, whether it is there or not."""
     found = Workspace.objects.filter(pk=pk).first()
     if found is None:
@@ -98,11 +108,12 @@ def mailbox_for(request: HttpRequest, pk: int, deed: Deed = Deed.RECONNECT_MAILB
 
 
 def trial_for(request: HttpRequest, pk: int) -> Trial:
-    """A test of the person's workspaces. Raises Http404 for every other."""
+    """A test of a mailbox that the person may connect, or reconnect. Raises Http404 for every other."""
     found = Trial.objects.select_related("workspace", "mailbox", "candidate").filter(pk=pk).first()
     if found is None:
         raise Http404
-    require(request, found.workspace_id, Deed.RECONNECT_MAILBOX, seen_by=Deed.RECONNECT_MAILBOX)
+    deed = Deed.CONNECT_MAILBOX if found.mailbox_id is None else Deed.RECONNECT_MAILBOX
+    require(request, found.workspace_id, deed, seen_by=deed)
     return found
 
 

@@ -18,6 +18,7 @@ from mailboxes.reconnect.oauth.flows import Flow
 from mailboxes.reconnect.oauth.identity import SignInAs
 from mailboxes.reconnect.oauth.refusals import Refused, Why
 from mailboxes.reconnect.oauth.registrations import client, registration
+from mailboxes.rights import Deed
 
 _STATUS = {Why.STATE: 403, Why.OURS: 503, Why.PROVIDER: 502}
 
@@ -90,18 +91,19 @@ def _asked(request: HttpRequest) -> tuple[Workspace, Mailbox | None, str]:
     workspace, address = number(request.POST.get("workspace", "")), request.POST.get("address", "").strip().lower()
     if not workspace or address_fault(address):
         raise Http404
-    place = workspace_for(request, workspace)
-    return place, _known(place, address), address
+    return *_place(request, workspace, address), address
 
 
 def _still_mine(request: HttpRequest, flow: Flow) -> tuple[Workspace, Mailbox | None]:
     if flow.mailbox:
         found = mailbox_for(request, flow.mailbox)
         return found.workspace, found
-    place = workspace_for(request, flow.workspace)
-    return place, _known(place, flow.address)
+    return _place(request, flow.workspace, flow.address)
 
 
-def _known(workspace: Workspace, address: str) -> Mailbox | None:
-    """The mailbox of this address, if there is one: its pinned identity holds whatever the button said."""
-    return Mailbox.objects.present().of_address(address).filter(workspace=workspace).first()
+def _place(request: HttpRequest, workspace: int, address: str) -> tuple[Workspace, Mailbox | None]:
+    """The mailbox of this address, if there is one: its pinned identity holds whatever the button said. Raises Http404
+    for whoever may not reconnect it, or connect a new one there."""
+    known = Mailbox.objects.present().of_address(address).filter(workspace_id=workspace).first()
+    deed = Deed.CONNECT_MAILBOX if known is None else Deed.RECONNECT_MAILBOX
+    return workspace_for(request, workspace, deed), known

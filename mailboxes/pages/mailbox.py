@@ -18,7 +18,7 @@ from mailboxes.limits import Limited, take
 from mailboxes.links import public_link
 from mailboxes.models import AskedCheck, Credential, Mailbox, ReconnectRequest, Trial
 from mailboxes.ownership.standing import unconfirmed
-from mailboxes.pages.access import acts_as_staff, mailbox_for, person, private
+from mailboxes.pages.access import acts_as_staff, allowed, mailbox_for, person, private
 from mailboxes.pages.stages import legs_shown
 from mailboxes.panels import panels, resumes
 from mailboxes.providers.presets import by_id, family
@@ -103,6 +103,7 @@ def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, An
         "panels": made,
         "resumes": resumes(found, made),
         "as_staff": as_staff,
+        "allowed": allowed(request, found.workspace_id),
         "identity_name": credential.identity_name if credential else "",
         "since": f"for {ago(found.status_since, now)}".replace("for now", "just now"),
     }

@@ -24,7 +24,7 @@ from warmup.choosing import today
 from warmup.models import PoolMember
 from warmup.numbers import numbers
 
-CHANGE = STAFF[Deed.CHANGE_POOL]
+JOIN, LEAVE = STAFF[Deed.JOIN_POOL], STAFF[Deed.LEAVE_POOL]
 
 
 def received_today(member: PoolMember, now: datetime) -> int:
@@ -136,17 +136,20 @@ class PoolMemberAdmin(LongAdmin, ReadOnlyAdmin):
 
     # ---- actions on many
 
-    def has_move_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(CHANGE)
+    def has_leave_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(LEAVE)
 
-    @admin.action(description="Take out of the pool (its level is kept)", permissions=["move"])
+    def has_join_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(JOIN)
+
+    @admin.action(description="Take out of the pool (its level is kept)", permissions=["leave"])
     def take_out(self, request: HttpRequest, queryset: QuerySet[PoolMember]) -> None:
         active = list(queryset.filter(active=True).select_related("pool"))
         for member in active:
             leave(member, acting_user=staff(request), now=timezone.now())
         messages.success(request, f"{len(active)} taken out.")
 
-    @admin.action(description="Put back into the pool", permissions=["move"])
+    @admin.action(description="Put back into the pool", permissions=["join"])
     def put_back(self, request: HttpRequest, queryset: QuerySet[PoolMember]) -> None:
         back = 0
         for member in queryset.filter(active=False).select_related("pool", "mailbox"):
