@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -12,9 +10,9 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import Model
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
 
 from tests.make import make_mailbox, make_member
+from tests.rights.walk import PART, ROUTES
 
 pytestmark = pytest.mark.django_db
 ODD = {"nul": "a\0b", "word": "abc", "huge": "9" * 23, "negative": "-" + "9" * 23, "list": "1," + "9" * 23}
@@ -23,24 +21,10 @@ NAMES = (
     "q", "page", "workspace", "needs", "address", "mailbox", "pool", "kind", "before", "next", "role",
 )  # fmt: skip
 LISTS = {model: f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in admin.site._registry}
-_PART = re.compile(r"<(?:(\w+):)?(\w+)>")
-
-
-def routes(patterns: Any = None, before: str = "/") -> Iterator[str]:
-    """Every route, as in "/mailboxes/<int:pk>/"."""
-    for one in get_resolver().url_patterns if patterns is None else patterns:
-        route = before + str(one.pattern)
-        if isinstance(one, URLResolver):
-            yield from routes(one.url_patterns, route)
-        elif isinstance(one, URLPattern) and "(?P" not in route:
-            yield route
-
-
-ROUTES = sorted(set(routes()))
 
 
 def filled(route: str, value: str) -> str:
-    return _PART.sub(lambda _: quote(value, safe=""), route)
+    return PART.sub(lambda _: quote(value, safe=""), route)
 
 
 def client_of(user: User) -> Client:
