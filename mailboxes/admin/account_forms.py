@@ -76,6 +76,9 @@ class AddUserForm(UserCreationForm):  # type: ignore[misc]  # the theme ships no
 class ChangeUserForm(_Own, UserChangeForm):  # type: ignore[misc]
     """Of a user who is there."""
 
+    class Meta(UserChangeForm.Meta):  # type: ignore[misc]
+        help_texts = {"username": NAME_HELP, "email": EMAIL_HELP}
+
     def clean(self) -> dict[str, Any]:
         """See `_name_and_email`, and `_Own`."""
         values: dict[str, Any] = super().clean() or self.cleaned_data

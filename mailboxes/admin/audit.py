@@ -61,13 +61,13 @@ class AboutFilter(admin.SimpleListFilter):
 class AuditEntryAdmin(LongAdmin, ReadOnlyAdmin):
     """Names are those of the day: they stay when a user or a mailbox is gone."""
 
-    list_display = ("at", "by", "action", "on", "detail")
+    list_display = ("when", "by", "action", "on", "detail")
     list_filter = (DoneFilter, AboutFilter)
     list_select_related = ("mailbox",)
     search_fields = ("actor_name", "target", "action")
     search_help_text = "The beginning of who did it, of what it was done to, or of what was done"
     ordering = ("-at", "-id")
-    fields = ("at", "by", "action", "on", "detail")
+    fields = ("when", "by", "action", "on", "detail")
     readonly_fields = fields
 
     def get_search_results(
@@ -78,6 +78,11 @@ class AuditEntryAdmin(LongAdmin, ReadOnlyAdmin):
         for word in {term, term.lower()} - {""}:
             found |= Q(actor_name__startswith=word) | Q(target__startswith=word) | Q(action__startswith=word)
         return queryset.filter(found), False
+
+    @admin.display(description="when", ordering="at")
+    def when(self, obj: AuditEntry) -> str:
+        """To the second."""
+        return f"{obj.at:%-d %b %Y, %H:%M:%S} UTC"
 
     @admin.display(description="by", ordering="actor_name")
     def by(self, obj: AuditEntry) -> str:

@@ -38,8 +38,17 @@ class MembershipInline(TabularInline[Membership, Workspace]):
     model = Membership
     formset = MembershipForms
     extra = 0
-    fields = ("user", "role")
+    readonly_fields = ("person",)
     autocomplete_fields = ("user",)
+
+    def get_fields(self, request: HttpRequest, obj: Workspace | None = None) -> tuple[str, ...]:
+        """Whoever may not open users gets names, and no links to a refusal."""
+        opens_users = request.user.has_perm("auth.view_user") or request.user.has_perm("auth.change_user")
+        return ("user", "role") if opens_users else ("person", "role")
+
+    @admin.display(description="user")
+    def person(self, obj: Membership) -> str:
+        return obj.user.get_username()
 
     def get_formset(self, request: HttpRequest, obj: Workspace | None = None, **kwargs: Any) -> Any:
         """The forms know who fills them in."""

@@ -18,7 +18,7 @@ from django.test import Client
 from demo.seed import LEAD, USER, make_staff
 from mailboxes.groups import add_groups
 from mailboxes.rights import GROUPS
-from tests.make import make_mailbox
+from tests.make import make_mailbox, make_member, make_workspace
 
 pytestmark = pytest.mark.django_db
 OURS = {"mailboxes", "campaigns", "warmup"}
@@ -91,6 +91,16 @@ def test_a7_no_group_reads_a_secret(groups: None, name: str) -> None:
     for page in (f"/admin/mailboxes/mailbox/{mailbox.pk}/change/", f"/mailboxes/{mailbox.pk}/credentials/"):
         assert client.get(page).status_code == 200
     assert client.get("/admin/mailboxes/oauthclient/").status_code == 403
+
+
+def test_a7_support_sees_the_members_of_a_workspace_without_links_to_users(groups: None) -> None:
+    member = make_member(make_workspace())
+    user = User.objects.create_user("stan", is_staff=True)
+    user.groups.add(Group.objects.get(name="Support"))
+    client = Client()
+    client.force_login(user)
+    page = client.get(f"/admin/mailboxes/workspace/{member.memberships.get().workspace_id}/change/").content.decode()
+    assert member.username in page and "/admin/auth/user/" not in page
 
 
 def test_a7_the_demos_staff_are_in_the_groups_and_no_superusers(groups: None) -> None:
