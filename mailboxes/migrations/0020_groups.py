@@ -10,9 +10,9 @@ def make(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mailboxes', '0015_unread_messages'),
-        ('campaigns', '0004_holes_and_due'),
-        ('warmup', '0002_exchanges'),
+        ('mailboxes', '0019_long_pause'),
+        ('campaigns', '0005_address_faults'),
+        ('warmup', '0003_week'),
         ('auth', '0012_alter_user_first_name_max_length'),
         ('contenttypes', '0002_remove_content_type_name'),
     ]

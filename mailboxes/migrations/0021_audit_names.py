@@ -18,7 +18,7 @@ def write_names(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mailboxes', '0016_groups'),
+        ('mailboxes', '0020_groups'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
