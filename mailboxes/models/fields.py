@@ -39,7 +39,7 @@ class SecretTextField(_Base):
     @property
     def fernet(self) -> MultiFernet:
         """The cipher for the present keys."""
-        return _cipher(self.keys)
+        return cipher(self.keys)
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         """Encrypt a text; leave expressions alone."""
@@ -59,5 +59,6 @@ class SecretTextField(_Base):
 
 
 @lru_cache(maxsize=8)
-def _cipher(keys: tuple[str, ...]) -> MultiFernet:
+def cipher(keys: tuple[str, ...]) -> MultiFernet:
+    """Return the cipher for these keys of FERNET_KEYS."""
     return MultiFernet([Fernet(hkdf.derive_fernet_key(key)) for key in keys])
