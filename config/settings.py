@@ -33,6 +33,8 @@ _given_secret = env.str("SECRET_KEY", default="")
 KEYS_ARE_LOCAL = not (_given_keys and _given_secret)
 _local = local_keys(DATA_DIR) if KEYS_ARE_LOCAL and not PRODUCTION else {}
 SECRET_KEY = _given_secret or _local.get("SECRET_KEY", "")
+# Signed with one of these: links in mail that is out, sessions, recovery codes. They are still taken.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 FERNET_KEYS = _given_keys or [key for key in [_local.get("FERNET_KEY", "")] if key]
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])

@@ -18,7 +18,7 @@ def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not keys or not all(keys):
         hint = "Set FERNET_KEYS to one key or more, separated by commas, the newest first."
         return [Error("FERNET_KEYS is empty.", hint=hint, id="mailboxes.E001")]
-    if settings.SECRET_KEY in keys:
+    if {settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS} & set(keys):
         return [Error("FERNET_KEYS holds SECRET_KEY.", hint="Make a key of its own.", id="mailboxes.E002")]
     if settings.PRODUCTION and settings.KEYS_ARE_LOCAL:
         hint = "Set SECRET_KEY and FERNET_KEYS (or SECRET_KEY_FILE and FERNET_KEYS_FILE)."
@@ -86,14 +86,15 @@ def check_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not settings.PRODUCTION:
         return []
     console = settings.EMAIL_BACKEND.endswith(("console.EmailBackend", "dummy.EmailBackend"))
-    short = any(len(key) < LEAST_KEY for key in (*settings.FERNET_KEYS, settings.SECRET_KEY))
+    signing = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    short = any(len(key) < LEAST_KEY for key in (*settings.FERNET_KEYS, *signing))
     faults = [
         ("*" in settings.ALLOWED_HOSTS, "E009", "ALLOWED_HOSTS is open to every name.", "Name the site's own hosts."),
         (
             short,
             "E010",
             "A key is too short.",
-            f"Make each of SECRET_KEY and FERNET_KEYS {LEAST_KEY} characters or more.",
+            f"Make each of SECRET_KEY, SECRET_KEY_FALLBACKS and FERNET_KEYS {LEAST_KEY} characters or more.",
         ),
         (
             console,

@@ -12,12 +12,12 @@ from urllib.parse import quote, urlencode
 from cryptography.fernet import InvalidToken
 from django.contrib.auth.models import User
 from django.db import models, transaction
-from django.utils.crypto import salted_hmac
 from django_otp.models import Device, DeviceManager, ThrottlingMixin, TimestampMixin
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 
 from mailboxes.models.fields import SecretTextField
+from mailboxes.models.hashes import keyed_hashes
 
 STEP_S = 30
 TOLERANCE = 1  # steps before and after: a phone's clock may be half a minute off
@@ -121,7 +121,7 @@ class RecoveryCodes(BoundedWait, StaticDevice):  # type: ignore[misc]  # the pac
             User.objects.select_for_update(no_key=True).get(pk=user.pk)
             cls.objects.filter(user=user).delete()
             device = cls.objects.create(user=user, name="Recovery codes", confirmed=True)
-            StaticToken.objects.bulk_create([StaticToken(device=device, token=_hash(code)) for code in codes])
+            StaticToken.objects.bulk_create([StaticToken(device=device, token=_hashes(code)[0]) for code in codes])
         return codes
 
     @classmethod
@@ -134,10 +134,12 @@ class RecoveryCodes(BoundedWait, StaticDevice):  # type: ignore[misc]  # the pac
         """True for a code that is left, once. Tries are looked at one by one."""
         with transaction.atomic():
             locked: RecoveryCodes = RecoveryCodes.objects.select_for_update().get(pk=self.pk)
-            taken: bool = super(RecoveryCodes, locked).verify_token(_hash(str(token)))
+            hashes = _hashes(str(token))
+            kept = locked.token_set.filter(token__in=hashes).values_list("token", flat=True).first()
+            taken: bool = super(RecoveryCodes, locked).verify_token(kept or hashes[0])
             return taken
 
 
-def _hash(code: str) -> str:
+def _hashes(code: str) -> list[str]:
     letters = "".join(code.split()).replace("-", "").lower()
-    return salted_hmac("postmend.recovery-code", letters).hexdigest()[:16]
+    return [found[:16] for found in keyed_hashes("postmend.recovery-code", letters)]

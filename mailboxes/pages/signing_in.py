@@ -21,11 +21,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
 from mailboxes import limits
 from mailboxes.limits import Counted, Limited, Rate
 from mailboxes.models import AuditEntry
+from mailboxes.models.hashes import keyed_hashes
 from mailboxes.pages.client import source_of
 
 HOUR = timedelta(hours=1)
@@ -74,7 +74,7 @@ def _authenticate(look: Callable[..., Any], request: HttpRequest, username: str,
 
 def _take(request: HttpRequest, name: str) -> list[Counted]:
     """Count this try before it is made. Raises Limited."""
-    now, network, nonce = timezone.now(), source_of(request), _device(request).get(_name_key(name))
+    now, network, nonce = timezone.now(), source_of(request), _nonce(_device(request), name)
     of_device = (BY_DEVICE, f"{nonce}/{name}")
     if nonce and _has_room(*of_device, now):
         counted = [of_device]
@@ -150,9 +150,10 @@ def _device(request: HttpRequest) -> dict[str, str]:
 
 
 def _prove_device(request: HttpRequest, response: HttpResponse, name: str) -> None:
-    key, known = _name_key(name), _device(request)
-    nonce = known.pop(key, "") or secrets.token_urlsafe(12)
-    kept = dict([*known.items(), (key, nonce)][-NAMES_OF_A_DEVICE:])
+    keys, known = _name_keys(name), _device(request)
+    nonce = _nonce(known, name) or secrets.token_urlsafe(12)
+    others = [pair for pair in known.items() if pair[0] not in keys]
+    kept = dict([*others, (keys[0], nonce)][-NAMES_OF_A_DEVICE:])
     response.set_cookie(
         DEVICE_COOKIE,
         signing.dumps(kept, salt=_SALT),
@@ -163,5 +164,9 @@ def _prove_device(request: HttpRequest, response: HttpResponse, name: str) -> No
     )
 
 
-def _name_key(name: str) -> str:
-    return salted_hmac(_SALT, name).hexdigest()[:32]
+def _nonce(known: dict[str, str], name: str) -> str:
+    return next((known[key] for key in _name_keys(name) if key in known), "")
+
+
+def _name_keys(name: str) -> list[str]:
+    return [found[:32] for found in keyed_hashes(_SALT, name)]
