@@ -11,6 +11,7 @@ from django.db import models, transaction
 from demo import letters
 from demo.population import DOMAINS, WORKSPACES, Resident, residents
 from mailboxes.models import Credential, Mailbox, Membership, OAuthClient, Workspace
+from mailboxes.models.destination import destination_of
 from mailboxes.ownership.asking import start as start_confirmation
 from mailboxes.providers.presets import family
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
@@ -74,7 +75,7 @@ def make_customers() -> dict[str, str]:
 
 
 def _client(sandbox: Sandbox, flavour: str) -> OAuthClient:
-    return OAuthClient.objects.update_or_create(name=flavour, defaults=sandbox.registration(flavour))[0]
+    return OAuthClient.objects.register(flavour, sandbox.registration(flavour))
 
 
 def _move_in(one: Resident, workspace: Workspace, client: OAuthClient, sandbox: Sandbox, now: datetime) -> None:
@@ -86,6 +87,7 @@ def _move_in(one: Resident, workspace: Workspace, client: OAuthClient, sandbox: 
     if known is not None:
         _remember(account, known)
         _settings(Mailbox.objects.filter(address=one.address), account)
+        _give_again(known, client)
         return
     mailbox = Mailbox.objects.create(
         workspace=workspace, address=one.address, provider=one.provider, tenant=one.address.rpartition("@")[2]
@@ -106,6 +108,13 @@ def _remember(account: Account, known: Credential) -> None:
     if known.kind == CredentialKind.OAUTH:
         account.refresh_token = known.refresh_token or account.refresh_token
         account.access_tokens.add(known.access_token or "")
+
+
+def _give_again(known: Credential, client: OAuthClient) -> None:
+    """The token server has another port too: the grants are given for its new address, as the client's secret is."""
+    token_url = client.token_url if known.kind == CredentialKind.OAUTH else ""
+    place = vars(Mailbox.objects.get(pk=known.mailbox_id))
+    Credential.objects.filter(pk=known.pk).update(destination=destination_of(place, token_url))
 
 
 def _settings(rows: models.QuerySet[Mailbox], account: Account) -> None:

@@ -115,13 +115,13 @@ def make_sandbox_mailbox(sandbox: Sandbox, fault: Fault = NO_FAULT, **values: An
 
 def make_oauth_client(sandbox: Sandbox) -> OAuthClient:
     values = {"token_url": sandbox.token_url, "client_id": CLIENT[0], "client_secret": CLIENT[1]}
-    return OAuthClient.objects.update_or_create(name="sandbox", defaults=values)[0]
+    return OAuthClient.objects.register("sandbox", values)
 
 
 def register(sandbox: Sandbox, flavour: str) -> OAuthClient:
     """Our registration at the sandbox's provider, in Google's or Microsoft's manner."""
     values = sandbox.registration(flavour) | {"scopes": ""}
-    return OAuthClient.objects.update_or_create(name=flavour, defaults=values)[0]
+    return OAuthClient.objects.register(flavour, values)
 
 
 def make_member(workspace: Workspace, role: str = "member") -> User:

@@ -19,6 +19,7 @@ from mailboxes.admin.base import ModelAdmin, ReadOnlyAdmin, staff
 from mailboxes.admin.incidents import DECIDE
 from mailboxes.health import alarms
 from mailboxes.models import AuditEntry, OAuthClient, StaffAlarm, StatusChange, UnreadMessage
+from mailboxes.models.destination import CLIENT_ADDRESSES
 from mailboxes.reconnect.oauth.registrations import Registration, registration
 
 
@@ -84,9 +85,6 @@ _CLIENT_FIELDS = (
 )  # fmt: skip
 
 
-_ADDRESSES = ("authorize_url", "token_url", "identity_url", "revoke_url")
-
-
 def _url(label: str, help_text: str) -> forms.URLField:
     return forms.URLField(label=label, required=False, assume_scheme="https", help_text=help_text)
 
@@ -122,7 +120,7 @@ class OAuthClientForm(forms.ModelForm[OAuthClient]):
     def _take_known(self, values: dict[str, Any], known: Registration) -> None:
         """Google's and Microsoft's addresses are facts and no settings (S7); the sandbox stands in for them only where
         private networks are opened, which production refuses."""
-        for name in _ADDRESSES:
+        for name in CLIENT_ADDRESSES:
             fact = getattr(known, name)
             values[name] = (values.get(name) or fact) if settings.MAIL_ALLOWED_NETWORKS else fact
         values["scopes"] = values.get("scopes") or " ".join(known.scopes)
@@ -131,13 +129,13 @@ class OAuthClientForm(forms.ModelForm[OAuthClient]):
 
     def _refuse_another_destination(self, values: dict[str, Any]) -> None:
         """A stored secret goes only where it was given for: other addresses need it anew."""
-        for name in _ADDRESSES:
+        for name in CLIENT_ADDRESSES:
             if values.get(name) and not values[name].startswith("https://"):
                 self.add_error(name, "Must begin with https://.")
         if self.instance.pk is None or values.get("new_secret"):
             return
         before = OAuthClient.objects.defer("client_secret").get(pk=self.instance.pk)
-        for name in (*_ADDRESSES, "mail_hosts", "name"):
+        for name in (*CLIENT_ADDRESSES, "mail_hosts", "name"):
             if (values.get(name) or "") != getattr(before, name):
                 self.add_error(name, "Another address needs the client secret again: enter it below.")
 
@@ -154,6 +152,6 @@ class OAuthClientAdmin(ModelAdmin[OAuthClient]):
     def save_model(self, request: HttpRequest, obj: OAuthClient, form: Any, change: bool) -> None:
         secret = form.cleaned_data.get("new_secret")
         if secret:
-            obj.client_secret = secret
-        fields = [*_CLIENT_FIELDS, *(["client_secret"] if secret else [])]
+            obj.give_secret(secret)
+        fields = [*_CLIENT_FIELDS, *(["client_secret", "destination"] if secret else [])]
         obj.save(update_fields=fields if change else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from mailboxes.health import alarms
 from mailboxes.models import CheckState, Credential
 from mailboxes.models import OAuthClient as Registered
-from mailboxes.models.destination import is_given_for
+from mailboxes.models.destination import Astray, is_given_for
 from mailboxes.states import CredentialKind
 from mailboxes.wire.tokens import OAuthClient
 from mailboxes.wire.values import Endpoint, Leg, LegTarget, Letter, Login, SecretKind, Security, Target
@@ -91,6 +91,7 @@ def load(mailbox_ids: Iterable[int], now: datetime) -> list[Subject]:
     except InvalidToken:  # one unreadable row must not stop the batch
         found = _one_by_one(rows, ids)
     _put_off(set(ids) - {credential.mailbox_id for credential in found}, now)
+    found = _without_astray(found, now)
     given = [credential for credential in found if _may_leave(credential)]
     # Not due until the secret is given anew: it goes only where it was given for.
     elsewhere = {credential.mailbox_id for credential in found} - {credential.mailbox_id for credential in given}
@@ -103,6 +104,25 @@ def _may_leave(credential: Credential) -> bool:
     """S7: the one place where stored secrets leave for the wire, and where their destination is compared."""
     token_url = credential.oauth_client.token_url if credential.oauth_client is not None else ""
     return is_given_for(credential.destination, vars(credential.mailbox), token_url)
+
+
+def _without_astray(found: list[Credential], now: datetime) -> list[Credential]:
+    """Leave out whose OAuth client is astray: our fault and not theirs, so they are due again later."""
+    fine, astray = [], dict[int, Registered]()
+    for credential in found:
+        if credential.oauth_client is not None and credential.oauth_client.is_astray:
+            astray[credential.mailbox_id] = credential.oauth_client
+        else:
+            fine.append(credential)
+    CheckState.objects.filter(mailbox_id__in=astray).update(next_check_at=now + UNREADABLE_AGAIN)
+    for name in {client.name for client in astray.values()}:
+        tell_of_astray(name, now)
+    return fine
+
+
+def tell_of_astray(name: str, now: datetime) -> None:
+    """Tell staff that this OAuth client's addresses were changed without its secret."""
+    alarms.open_alarm(alarms.OAUTH_CLIENT, name, str(Astray(name)), 1, now)
 
 
 def _put_off(left_out: set[int], now: datetime) -> None:
@@ -154,9 +174,16 @@ def _subject(credential: Credential) -> Subject:
 
 
 def wire_client(ours: Registered) -> OAuthClient:
-    """Our registration as `wire` takes it."""
-    secret, scopes, hosts = ours.client_secret or "", tuple(ours.scopes.split()), tuple(ours.mail_hosts.split())
-    return OAuthClient(ours.token_url, ours.client_id, secret, scopes, hosts)
+    """Our registration as `wire` takes it. Raises Astray where its secret was not given for its addresses (S7)."""
+    if ours.is_astray:
+        raise Astray(ours.name)
+    return replace(without_secret(ours), client_secret=ours.client_secret or "")
+
+
+def without_secret(ours: Registered) -> OAuthClient:
+    """Our registration for logins with an access token alone: its secret is not even decrypted."""
+    scopes, hosts = tuple(ours.scopes.split()), tuple(ours.mail_hosts.split())
+    return OAuthClient(ours.token_url, ours.client_id, "", scopes, hosts)
 
 
 def _grant(credential: Credential) -> Grant | None:

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography.fernet import InvalidToken
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from mailboxes.models.destination import client_destination
 from mailboxes.models.fields import SecretTextField
 from mailboxes.models.mailbox import Mailbox
 from mailboxes.models.trial import Trial
 from mailboxes.states import CredentialKind
+
+
+class OAuthClientManager(models.Manager["OAuthClient"]):
+    """Registrations, set up by their name."""
+
+    def register(self, name: str, values: Mapping[str, Any]) -> OAuthClient:
+        """Make or change the registration of this name. `values` are columns, its secret among them, which is given
+        for the addresses that stand there."""
+        client = self.defer("client_secret").filter(name=name).first() or OAuthClient(name=name)
+        for column, value in values.items():
+            setattr(client, column, value)
+        client.give_secret(values["client_secret"])
+        client.save()
+        return client
 
 
 class OAuthClient(models.Model):
@@ -25,6 +44,12 @@ class OAuthClient(models.Model):
     revoke_url = models.URLField(blank=True, default="", help_text="Where a grant is given back; empty where nowhere.")
     client_id = models.CharField(max_length=200)
     client_secret = SecretTextField(editable=False)
+    destination = models.TextField(
+        blank=True,
+        default="",
+        editable=False,
+        help_text="Where its secret may go: the addresses it was given for (S7).",
+    )
     mail_hosts = models.TextField(
         blank=True,
         default="",
@@ -33,11 +58,23 @@ class OAuthClient(models.Model):
     secret_expires_on = models.DateField(null=True, blank=True, help_text="As the provider's console says.")
     scopes = models.TextField(blank=True, help_text="Separated by spaces; what a refresh asks for.")
 
+    objects = OAuthClientManager()
+
     class Meta:
         verbose_name = "OAuth client"
 
     def __str__(self) -> str:
         return self.name
+
+    def give_secret(self, secret: str) -> None:
+        """Take this secret for the addresses as they are now; the caller saves."""
+        self.client_secret = secret
+        self.destination = client_destination(vars(self))
+
+    @property
+    def is_astray(self) -> bool:
+        """Return whether an address was changed without its secret: nothing may be sent there then."""
+        return self.destination != client_destination(vars(self))
 
     def clean(self) -> None:
         """Tokens and secrets go over TLS alone. Raises ValidationError naming the field."""
@@ -46,6 +83,9 @@ class OAuthClient(models.Model):
         bad = {name: "Must begin with https://." for name, url in given.items() if not url.startswith("https://")}
         if bad:
             raise ValidationError(bad)
+
+
+SECRETS = ("password", "imap_password", "refresh_token", "access_token")
 
 
 class Credential(models.Model):
@@ -85,6 +125,13 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return f"credential v{self.version} of mailbox {self.mailbox_id}"
+
+    def opened(self, name: str) -> str:
+        """Return one of the SECRETS of a row that was read without them; "" where there is none, or no key opens it."""
+        try:
+            return getattr(self, name) or ""
+        except InvalidToken:
+            return ""
 
 
 class Candidate(models.Model):

@@ -6,6 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 _LEGS = ("smtp", "imap")
+CLIENT_ADDRESSES = ("authorize_url", "token_url", "identity_url", "revoke_url")
+
+
+class Astray(Exception):
+    """The addresses of our registration are others than those its secret was given for. The text names it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The addresses of the OAuth client {name} were changed without its secret. Nothing is sent there. "
+            "Check them in the admin and enter the client secret again."
+        )
 
 
 def destination_of(mailbox: Mapping[str, Any], token_url: str = "") -> str:
@@ -29,3 +40,9 @@ def is_given_for(destination: str, mailbox: Mapping[str, Any], token_url: str = 
         return False
     pairs = {leg: slice(1 + 2 * place, 3 + 2 * place) for place, leg in enumerate(_LEGS)}
     return all(given[part] == wanted[part] for leg, part in pairs.items() if mailbox[f"wants_{leg}"])
+
+
+def client_destination(client: Mapping[str, Any]) -> str:
+    """Return the destination of our own registration's secret as lines. `client` holds columns named as on
+    OAuthClient."""
+    return "\n".join(str(client[name] or "") for name in CLIENT_ADDRESSES)

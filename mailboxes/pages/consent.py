@@ -40,15 +40,17 @@ def start(request: HttpRequest, provider: str) -> HttpResponse:
         sign_in_as=sign_in_as if sign_in_as in list(SignInAs) else SignInAs.OWNER,
         begun_at=timezone.now().isoformat(),
     )
-    return flows.start(request, flow, reverse("consent-complete", args=[provider]))
+    try:
+        return flows.start(request, flow, reverse("consent-complete", args=[provider]))
+    except Refused as refused:  # our own registration has a fault
+        return _refuse(request, provider, flow, refused)
 
 
 @never_cache
 @require_GET
 def complete(request: HttpRequest, provider: str) -> HttpResponse:
     """Back from the provider. The code leaves the address bar at once: a redirect, or a page without a link outside."""
-    known = registration(provider)
-    if known is None:
+    if registration(provider) is None:
         raise Http404
     flow = flows.under_way(request, provider)
     try:
@@ -63,14 +65,18 @@ def complete(request: HttpRequest, provider: str) -> HttpResponse:
             now=timezone.now(),
         )
     except Refused as refused:
-        _audit(request, flow, refused)
-        mine = flow if flow and request.user.is_authenticated and flow.user == request.user.pk else None
-        context = {"refused": refused, "why": refused.why.value, "provider": known, "flow": mine}
-        response = render(request, "pages/refused.html", context, status=_STATUS.get(refused.why, 400))
+        response = _refuse(request, provider, flow, refused)
     else:
         response = redirect("trial", trial.pk)
     response.headers["Referrer-Policy"] = "strict-origin"  # as on the administrator's page: the origin alone
     return response
+
+
+def _refuse(request: HttpRequest, provider: str, flow: Flow | None, refused: Refused) -> HttpResponse:
+    _audit(request, flow, refused)
+    mine = flow if flow and request.user.is_authenticated and flow.user == request.user.pk else None
+    context = {"refused": refused, "why": refused.why.value, "provider": registration(provider), "flow": mine}
+    return render(request, "pages/refused.html", context, status=_STATUS.get(refused.why, 400))
 
 
 def _audit(request: HttpRequest, flow: Flow | None, refused: Refused) -> None:

@@ -53,19 +53,19 @@ def is_for_administrators(mailbox: Mailbox) -> bool:
 
 
 def token_for(mailbox: Mailbox) -> str:
-    """The signed part of the address."""
-    return signing.dumps([mailbox.pk, mailbox.category], salt=_SALT)
+    """The signed part of the address. It names the workspace too: in another one the link is over (SEC-13)."""
+    return signing.dumps([mailbox.pk, mailbox.category, mailbox.workspace_id], salt=_SALT)
 
 
 def read(token: str) -> Shown:
     """The mailbox and cause of a link. Raises BadLink."""
     try:
-        key, category = signing.loads(token, salt=_SALT, max_age=VALID_FOR)
+        key, category, *workspace = signing.loads(token, salt=_SALT, max_age=VALID_FOR)
     except signing.SignatureExpired:
         raise BadLink(expired=True) from None
     except signing.BadSignature:
         raise BadLink(expired=False) from None
-    mailbox = Mailbox.objects.present().filter(pk=key).first()
+    mailbox = Mailbox.objects.present().filter(pk=key, workspace_id__in=workspace).first()
     if mailbox is None or category not in set(Category):  # a cause may be renamed within the week
         raise BadLink(expired=True)
     return Shown(mailbox, Category(category))

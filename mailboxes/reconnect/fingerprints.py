@@ -12,6 +12,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from mailboxes.diagnosis.categories import Category
 from mailboxes.models import Credential, Mailbox, Trial
+from mailboxes.models.credential import SECRETS
 from mailboxes.reconnect.credentials import Password
 from mailboxes.states import CredentialKind, Verdict
 
@@ -38,5 +39,6 @@ def is_the_refused_one(mailbox: Mailbox, secret: Password) -> bool:
     """True where the mailbox stands refused with this very password stored."""
     if mailbox.category not in _OF_THE_SECRET or not secret.password:
         return False
-    stored = Credential.objects.filter(mailbox=mailbox, kind=CredentialKind.PASSWORD).first()
-    return bool(stored and stored.password and constant_time_compare(stored.password, secret.password))
+    rows = Credential.objects.filter(mailbox=mailbox, kind=CredentialKind.PASSWORD).defer(*SECRETS)
+    password = stored.opened("password") if (stored := rows.first()) else ""
+    return bool(password) and constant_time_compare(password, secret.password)

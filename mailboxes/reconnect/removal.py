@@ -13,7 +13,17 @@ from django.db.models import QuerySet
 
 from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.renewed import start_over
-from mailboxes.models import AskedCheck, AuditEntry, Candidate, CheckState, Credential, Mailbox, ReconnectRequest
+from mailboxes.models import (
+    AskedCheck,
+    AuditEntry,
+    Candidate,
+    CheckState,
+    Credential,
+    Mailbox,
+    OAuthClient,
+    ReconnectRequest,
+)
+from mailboxes.models.credential import SECRETS
 from mailboxes.states import CredentialKind
 from mailboxes.wire.tokens import revoke
 
@@ -50,20 +60,28 @@ def revoke_waiting(outgoing: Outgoing) -> int:
 
     What has come back to life meanwhile is left alone, and what somebody else lives by by now is wiped and not revoked.
     """
-    rows = list(waiting(outgoing.clock()).select_related("mailbox", "oauth_client")[:BATCH])
+    closed = waiting(outgoing.clock()).defer(*SECRETS, "oauth_client__client_secret")
+    rows = list(closed.select_related("mailbox", "oauth_client")[:BATCH])
     alone = [row for row in rows if row.mailbox.removed_at is not None and _is_ours_alone(row)]
-    answers = dict(zip((row.pk for row in alone), asyncio.run(_ask_all(alone, outgoing)), strict=True))
+    grants = [(row.oauth_client, row.opened("refresh_token")) for row in alone]
+    answers = dict(zip((row.pk for row in alone), asyncio.run(_ask_all(grants, outgoing)), strict=True))
     return sum(_settle(row, gone=answers.get(row.pk, True), now=outgoing.clock()) for row in rows)
 
 
-async def _ask_all(rows: Sequence[Credential], outgoing: Outgoing) -> list[bool]:
+async def _ask_all(grants: Sequence[tuple[OAuthClient | None, str]], outgoing: Outgoing) -> list[bool]:
     """Side by side: a provider that hangs costs one deadline, whatever the number."""
-    clients = [(row.oauth_client.revoke_url if row.oauth_client else "", row.refresh_token or "") for row in rows]
-    return await asyncio.gather(*(revoke(url, token, outgoing.tokens) for url, token in clients))
+    return await asyncio.gather(*(_ask(client, token, outgoing) for client, token in grants))
+
+
+async def _ask(client: OAuthClient | None, token: str, outgoing: Outgoing) -> bool:
+    if client is None or client.is_astray or not token:  # a token goes only to the address it was given for (S7)
+        return False
+    return await revoke(client.revoke_url, token, outgoing.tokens)
 
 
 def _wipe(mailbox: Mailbox, now: datetime) -> None:
-    credential = Credential.objects.filter(mailbox=mailbox).defer("password", "imap_password", "access_token").first()
+    closed = Credential.objects.select_related("oauth_client").defer(*SECRETS, "oauth_client__client_secret")
+    credential = closed.filter(mailbox=mailbox).first()
     if credential is None:
         return
     if not _is_ours_alone(credential):

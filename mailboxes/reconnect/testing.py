@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
+from cryptography.fernet import InvalidToken
 from django.db import IntegrityError, OperationalError, transaction
 
 from mailboxes.diagnosis.values import Reply
@@ -16,7 +17,7 @@ from mailboxes.health.outgoing import Outgoing
 from mailboxes.health.renewed import Busy
 from mailboxes.health.rules import diagnose
 from mailboxes.health.stages import steps_of
-from mailboxes.health.targets import Grant, Subject, endpoint, wire_client
+from mailboxes.health.targets import Grant, Subject, endpoint, without_secret
 from mailboxes.models import Candidate, Trial
 from mailboxes.providers.presets import family
 from mailboxes.reconnect.keeping import Gone, keep_tested
@@ -92,7 +93,7 @@ def _give_up(trial: Trial, now: datetime, note: str) -> None:
 def _begun(trial: Trial, outgoing: Outgoing) -> _Run | None:
     try:
         whole = target_of(trial, trial.candidate)
-    except ValueError:  # settings that no form of ours lets through
+    except (ValueError, InvalidToken):  # settings that no form of ours lets through; a key that is gone
         _give_up(trial, outgoing.clock(), OURS)
         return None
     legs = [replace(whole, imap=None)] if whole.smtp else []
@@ -123,7 +124,7 @@ def target_of(trial: Trial, candidate: Candidate) -> Target:
     grant = None
     if trial.kind == CredentialKind.OAUTH:
         assert trial.oauth_client is not None
-        grant = Grant(wire_client(trial.oauth_client), "", candidate.access_token or "", None)
+        grant = Grant(without_secret(trial.oauth_client), "", candidate.access_token or "", None)
     subject = Subject(
         mailbox_id=trial.mailbox_id or 0,
         address=trial.address,

@@ -117,7 +117,8 @@ def claim(limit: int, now: datetime) -> list[Trial]:
     leased = rows.select_for_update(skip_locked=True).order_by("asked_at").values_list("id", flat=True)
     ids = list(leased[:limit])
     Trial.objects.filter(id__in=ids).update(claimed_until=now + LEASE, starts=F("starts") + 1)
-    return list(Trial.objects.filter(id__in=ids).select_related("candidate", "oauth_client").order_by("asked_at"))
+    found = Trial.objects.filter(id__in=ids).select_related("oauth_client").defer("oauth_client__client_secret")
+    return list(found.order_by("asked_at"))
 
 
 @transaction.atomic

@@ -42,6 +42,7 @@ class OAuthProvider:
     def __init__(self, accounts: Callable[[], Iterable[Account]], clients: dict[str, str]) -> None:
         self._accounts = accounts
         self.clients = clients
+        self.requests = 0  # of any kind, whoever asked
         self.base_url = ""
         self._codes: dict[str, _Code] = {}
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -58,6 +59,7 @@ class OAuthProvider:
             ("GET", ".well-known/openid-configuration"): self._configuration,
             ("GET", "keys"): self._keys,
         }
+        self.requests += 1
         found = known.get((asked.method, place))
         return found(flavour, asked) if found and flavour in FLAVOURS else Answered(404, "{}")
 

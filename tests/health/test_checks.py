@@ -19,7 +19,7 @@ from mailboxes.health.targets import Subject, load
 from mailboxes.models import AskedCheck, AuditEntry, CheckState, Credential, Failure, Mailbox, OAuthClient, StaffAlarm
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
 from mailboxes.sandbox.faults import NO_FAULT, Fault, LegFault, faults
-from mailboxes.sandbox.server import Sandbox
+from mailboxes.sandbox.server import CLIENT, Sandbox
 from mailboxes.states import Source
 from mailboxes.wire.runner import Bounds
 from mailboxes.wire.values import Limits
@@ -253,7 +253,10 @@ def test_o2_a_hanging_token_endpoint_keeps_no_password_mailbox_waiting(sandbox: 
     silent = faults()["never-answers"]
     place, _account = make_sandbox_mailbox(sandbox, silent)
     url = f"https://{place.imap_host}:{place.imap_port}/token"
-    OAuthClient.objects.update(token_url=url)
+    ours = OAuthClient.objects.register(
+        "sandbox", {"token_url": url, "client_id": CLIENT[0], "client_secret": CLIENT[1]}
+    )
+    replace(hung, NewGrant(ours, secret()), acting_user=None, now=START)
     outgoing = short(sandbox, clock)
     check_mailboxes([good.pk, hung.pk], Source.CHECK, outgoing)
     assert status_of(good)[0] == "connected"

@@ -218,9 +218,8 @@ def test_ux3_our_expired_client_is_said_to_be_ours(support_client: Client) -> No
 
 
 def _with_grant(mailbox: Mailbox) -> Mailbox:
-    client = OAuthClient.objects.create(
-        name="ours", token_url="https://login.example.test/token", client_secret=secret()
-    )
+    values = {"token_url": "https://login.example.test/token", "client_secret": secret()}
+    client = OAuthClient.objects.register("ours", values)
     replace(mailbox, NewGrant(client, secret()), acting_user=None, now=START)
     return Mailbox.objects.get(pk=mailbox.pk)
 

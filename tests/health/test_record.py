@@ -55,9 +55,8 @@ def healthy(**values: Any) -> Mailbox:
 
 
 def with_grant() -> Mailbox:
-    client, _ = OAuthClient.objects.get_or_create(
-        name="ours", defaults={"token_url": "https://login.example.test/token", "client_secret": secret()}
-    )
+    values = {"token_url": "https://login.example.test/token", "client_secret": secret()}
+    client = OAuthClient.objects.register("ours", values)
     mailbox = make_mailbox()
     replace(mailbox, NewGrant(client, secret()), acting_user=None, now=START)
     mailbox = Mailbox.objects.get(pk=mailbox.pk)

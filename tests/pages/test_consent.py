@@ -242,6 +242,7 @@ def test_a_provider_that_cannot_be_reached_changes_nothing(
     back = decide(begin(client, provider, mailbox), account)
     registered = register(sandbox, provider)
     registered.token_url = registered.token_url.replace(str(sandbox.token_port), "1")
+    registered.give_secret(registered.client_secret or "")
     registered.save()
     assert client.get(back).status_code == 502 and not Trial.objects.exists()
 

@@ -34,6 +34,7 @@ from tests.make import (
     make_sandbox_mailbox,
     place_of,
     register,
+    secret,
 )
 from tests.pages.customers import broken, customer, text
 
@@ -102,6 +103,7 @@ def test_c9_a_grant_that_cannot_be_given_back_is_wiped_after_an_hour(sandbox: Sa
     shared_grant(sandbox, account, mailbox)
     client = register(sandbox, "google")
     client.revoke_url = client.revoke_url.replace(str(sandbox.token_port), "1")
+    client.give_secret(secret())
     client.save()
     outgoing = make_outgoing(sandbox, clock)
     removal.remove(mailbox, acting_user=make_member(mailbox.workspace), now=clock())

@@ -59,7 +59,7 @@ def ended(verdict: Verdict, **of: Any) -> None:
 
 @pytest.fixture
 def client_of_ours() -> OAuthClient:
-    return OAuthClient.objects.create(name="google", token_url="https://token.test", client_secret=secret())
+    return OAuthClient.objects.register("google", {"token_url": "https://token.test", "client_secret": secret()})
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ def test_h11_an_outage_of_the_provider_is_no_revoked_grant(sandbox: Sandbox, clo
     mailbox, account = granted(sandbox, "")
     client = make_oauth_client(sandbox)
     client.token_url = client.token_url.replace(str(sandbox.token_port), "1")
-    client.save(update_fields=["token_url"])
+    client.give_secret(client.client_secret or "")
+    client.save()
     replace(mailbox, NewGrant(client, account.refresh_token, "mail"), acting_user=None, now=START)
     for _time in range(2):  # H5: once says nothing
         check_mailboxes([mailbox.pk], Source.CHECK, make_outgoing(sandbox, clock))

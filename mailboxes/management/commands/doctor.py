@@ -22,6 +22,7 @@ from mailboxes.health.outgoing import from_settings
 from mailboxes.health.retention import RETIRED_AFTER
 from mailboxes.health.targets import wire_client
 from mailboxes.models import Credential, Heartbeat, OAuthClient, StaffAlarm, Workspace
+from mailboxes.models.destination import Astray
 from mailboxes.reconnect.oauth.registrations import registration
 from mailboxes.wire.addresses import normal_host
 from mailboxes.wire.recorder import Recorder
@@ -136,6 +137,9 @@ def _oauth_clients() -> Iterator[Finding]:
 
 
 def _looked_at(client: OAuthClient) -> Iterator[Finding]:
+    if client.is_astray:
+        yield "oauth", "fail", str(Astray(client.name))
+        return
     if not client.client_secret or not client.client_id:
         yield "oauth", "fail", f"{client.name}: client id or secret is missing"
         return

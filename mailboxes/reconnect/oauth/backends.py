@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import requests
+from cryptography.fernet import InvalidToken
 from django.http import HttpResponse
 from social_core.backends.azuread_tenant import AzureADV2TenantOAuth2
 from social_core.backends.google import GoogleOAuth2
@@ -17,8 +18,12 @@ from social_core.utils import http_error
 from social_django.models import DjangoStorage
 from social_django.strategy import DjangoStrategy
 
+from mailboxes.clock import now
 from mailboxes.health.outgoing import from_settings
+from mailboxes.health.targets import tell_of_astray, wire_client
 from mailboxes.models import OAuthClient
+from mailboxes.models.destination import Astray
+from mailboxes.reconnect.oauth.refusals import Refused, Why
 from mailboxes.reconnect.oauth.registrations import Registration, registration
 from mailboxes.wire.http import HttpRequest, fetch
 from mailboxes.wire.recorder import Recorder
@@ -51,15 +56,26 @@ class Strategy(DjangoStrategy):
         }
         if name in fixed:
             return fixed
-        row = OAuthClient.objects.get(name=known.name)
+        row = OAuthClient.objects.defer("client_secret").get(name=known.name)
         return {
             "KEY": row.client_id,
-            "SECRET": row.client_secret,
+            "SECRET": _secret(row),
             "AUTHORIZATION_URL": row.authorize_url or known.authorize_url,
             "ACCESS_TOKEN_URL": row.token_url or known.token_url,
             "IDENTITY_URL": row.identity_url or known.identity_url,
             "OPENID_CONFIGURATION_URL": row.identity_url or known.identity_url,
         }
+
+
+def _secret(ours: OAuthClient) -> str:
+    """S7: the secret, for its own addresses. Raises Refused where they were changed without it, or no key opens it."""
+    try:
+        return wire_client(ours).client_secret
+    except Astray:
+        tell_of_astray(ours.name, now())
+        raise Refused(Why.OURS, detail="its addresses were changed without its secret") from None
+    except InvalidToken:
+        raise Refused(Why.OURS, detail="its secret cannot be read") from None
 
 
 class _Ours(BaseOAuth2PKCE[HttpResponse]):

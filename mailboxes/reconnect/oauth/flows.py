@@ -16,6 +16,7 @@ from social_core.actions import do_auth
 from social_core.exceptions import SocialAuthBaseException
 
 from mailboxes.models import Credential, Mailbox, OAuthClient, Trial, Workspace
+from mailboxes.models.credential import SECRETS
 from mailboxes.providers.presets import by_address, by_id
 from mailboxes.reconnect.credentials import NewGrant
 from mailboxes.reconnect.oauth import backends, identity, refusals
@@ -115,7 +116,7 @@ def keep_grant(
     known = registration(backend.name)
     assert known is not None
     who = identity.of(known.name, response)
-    stored = Credential.objects.filter(mailbox=taken.mailbox).first() if taken.mailbox else None
+    stored = Credential.objects.filter(mailbox=taken.mailbox).defer(*SECRETS).first() if taken.mailbox else None
     pinned = (stored.identity, stored.identity_name) if stored else ("", "")
     sign_in_as = SignInAs(taken.flow.sign_in_as)
     identity.check(
@@ -126,7 +127,7 @@ def keep_grant(
         sign_in_as=sign_in_as,
     )
     _refuse_missing(known, response)
-    if not response.get("refresh_token") and not (stored and stored.refresh_token and pinned[0]):
+    if not response.get("refresh_token") and not (stored and stored.opened("refresh_token") and pinned[0]):
         raise Refused(Why.NO_REFRESH_TOKEN)
     grant = _grant(known, response, who, taken.now)
     place = _place(taken, known, who, sign_in_as)
