@@ -6,7 +6,7 @@ import logging
 import re
 
 # The part of a path that opens something, behind the names of the pages that take one.
-_KEY = re.compile(r"(/(?:administrator|invitation|unsubscribe|recover/[^/\s]{1,40})/)[^/\s\"']+")
+_KEY = re.compile(r"(/(?:administrator|invitation|unsubscribe|opened|recover/[^/\s]{1,40})/)[^/\s\"']+")
 
 
 def without_keys(text: str) -> str:
