@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from cryptography.fernet import InvalidToken
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
@@ -73,7 +74,10 @@ def keep_anyway(trial: Trial, *, send_only: bool, acting_user: AbstractBaseUser,
 
 
 def _store(trial: Trial, place: Mapping[str, Any], acting_user: AbstractBaseUser | None, now: datetime) -> Mailbox:
-    candidate = Candidate.objects.filter(trial=trial, expires_at__gt=now).first()
+    try:
+        candidate = Candidate.objects.filter(trial=trial, expires_at__gt=now).first()
+    except InvalidToken:  # its key was lost within the ten minutes
+        candidate = None
     if candidate is None:
         raise Gone
     mailbox = _mailbox(trial)

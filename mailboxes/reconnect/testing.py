@@ -93,6 +93,9 @@ def _give_up(trial: Trial, now: datetime, note: str) -> None:
 def _begun(trial: Trial, outgoing: Outgoing) -> _Run | None:
     try:
         whole = target_of(trial, trial.candidate)
+    except Candidate.DoesNotExist:  # given up since it was claimed
+        _give_up(trial, outgoing.clock(), GONE)
+        return None
     except (ValueError, InvalidToken):  # settings that no form of ours lets through; a key that is gone
         _give_up(trial, outgoing.clock(), OURS)
         return None

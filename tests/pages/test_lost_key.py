@@ -7,18 +7,31 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from mailboxes.health.due import check_mailboxes
-from mailboxes.models import Credential, Mailbox, OAuthClient, StaffAlarm
+from mailboxes.models import Candidate, Credential, Mailbox, OAuthClient, StaffAlarm, Trial
 from mailboxes.reconnect import removal
 from mailboxes.reconnect.credentials import NewGrant, Password, replace
+from mailboxes.reconnect.keeping import Gone, keep_anyway
 from mailboxes.reconnect.testing import run_trials
+from mailboxes.reconnect.trials import Wish, begin
 from mailboxes.sandbox.server import Sandbox
 from mailboxes.states import Source
-from tests.make import START, Clock, make_mailbox, make_member, make_outgoing, make_sandbox_mailbox, register, secret
+from tests.make import (
+    START,
+    Clock,
+    make_mailbox,
+    make_member,
+    make_outgoing,
+    make_sandbox_mailbox,
+    place_of,
+    register,
+    secret,
+)
 from tests.pages.consent import consent
 from tests.pages.customers import broken, customer
 from tests.pages.test_forms import form
@@ -124,3 +137,50 @@ def test_sec12_nobody_is_flagged_and_staff_are_told(sandbox: Sandbox, clock: Clo
     check_mailboxes([mailbox.pk], Source.CHECK, make_outgoing(sandbox, clock))
     assert Mailbox.objects.get(pk=mailbox.pk).needs_reconnect is False
     assert "FERNET_KEYS" in StaffAlarm.objects.get().text
+
+
+def test_sec12_a_test_that_waits_ends_and_holds_back_no_other(
+    sandbox: Sandbox, clock: Clock, lose: Callable[[], None]
+) -> None:
+    first, _account = make_sandbox_mailbox(sandbox)
+    second, account = make_sandbox_mailbox(sandbox)
+    client = customer(first.workspace)
+    waiting = [_test(first, secret(), clock)]
+    lose()
+    waiting.append(_test(second, account.password, clock, place_of(account)))
+    assert client.get(f"/tests/{waiting[0].pk}/").status_code == 200
+    assert run_trials(10, make_outgoing(sandbox, clock)) == 2
+    assert [Trial.objects.get(pk=one.pk).verdict for one in waiting] == ["unsure", "passed"]
+    assert client.post(f"/tests/{waiting[0].pk}/keep/").status_code < 500
+
+
+def test_sec12_what_was_tested_before_the_key_was_lost_is_gone(
+    sandbox: Sandbox, clock: Clock, lose: Callable[[], None]
+) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox)
+    trial = _test(mailbox, account.password, clock, place_of(account), test_only=True)
+    run_trials(1, make_outgoing(sandbox, clock))
+    trial.refresh_from_db()
+    lose()
+    with pytest.raises(Gone):
+        keep_anyway(trial, send_only=False, acting_user=make_member(mailbox.workspace), now=clock.now)
+
+
+def test_c6_a_test_that_is_given_up_once_it_was_claimed_holds_back_no_other(sandbox: Sandbox, clock: Clock) -> None:
+    mailbox, account = make_sandbox_mailbox(sandbox)
+    trials = [_test(mailbox, secret(), clock), _test(mailbox, account.password, clock, place_of(account))]
+
+    def give_up(execute: Any, sql: str, *rest: Any) -> Any:
+        answer = execute(sql, *rest)
+        if sql.startswith("UPDATE") and "claimed_until" in sql:
+            Candidate.objects.filter(trial=trials[0]).delete()
+        return answer
+
+    with connection.execute_wrapper(give_up):
+        run_trials(10, make_outgoing(sandbox, clock))
+    assert [Trial.objects.get(pk=one.pk).verdict for one in trials] == ["unsure", "passed"]
+
+
+def _test(mailbox: Mailbox, password: str, clock: Clock, place: Any = None, *, test_only: bool = False) -> Trial:
+    wish = Wish(mailbox.workspace, mailbox.address, place or {}, Password(password), mailbox, test_only=test_only)
+    return begin(wish, acting_user=make_member(mailbox.workspace), now=clock.now)
