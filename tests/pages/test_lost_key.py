@@ -90,6 +90,7 @@ def test_sec12_the_client_secret_and_then_a_consent_are_given_anew(
     page = reverse("admin:mailboxes_oauthclient_change", args=[ours.pk])
     refused = owner.post("/oauth/google/start/", {"mailbox": mailbox.pk})
     assert refused.status_code == 503 and "Our own registration has a fault" in refused.content.decode()
+    assert "FERNET_KEYS" in StaffAlarm.objects.get(key="google").text
     OAuthClient.objects.update(authorize_url="https://consent.test/")  # the sandbox's is plain http: no form takes it
     typed = client_values(OAuthClient.objects.defer("client_secret").get(), new_secret=str(kept))
     assert support_client.post(page, typed).status_code == 302

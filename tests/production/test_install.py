@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +102,11 @@ def machine(server: str, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     folder = tmp_path_factory.mktemp("machine")
     programs = folder / "bin"
     programs.mkdir()
-    (programs / "runuser").write_text(RUNUSER)
-    (programs / "runuser").chmod(0o755)
+    # Debian 12's python3 is one that we support; the one on this machine's path may be older.
+    python = f'#!/bin/sh\nexec "{sys.base_prefix}/bin/python3" "$@"\n'
+    for name, text in (("runuser", RUNUSER), ("python3", python)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
     [*_, newest] = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     where = urlsplit(server)
     env = guide.environment(

@@ -19,6 +19,7 @@ from social_django.models import DjangoStorage
 from social_django.strategy import DjangoStrategy
 
 from mailboxes.clock import now
+from mailboxes.health import alarms
 from mailboxes.health.outgoing import from_settings
 from mailboxes.health.targets import tell_of_astray, wire_client
 from mailboxes.models import OAuthClient
@@ -75,6 +76,8 @@ def _secret(ours: OAuthClient) -> str:
         tell_of_astray(ours.name, now())
         raise Refused(Why.OURS, detail="its addresses were changed without its secret") from None
     except InvalidToken:
+        text = f"No key opens the secret of the OAuth client {ours.name}: see FERNET_KEYS."
+        alarms.open_alarm(alarms.UNREADABLE, ours.name, text, 1, now())
         raise Refused(Why.OURS, detail="its secret cannot be read") from None
 
 
