@@ -148,7 +148,7 @@ def test_sec2_a_client_made_without_giving_its_secret_is_told_nothing() -> None:
 
 def test_sec2_the_clients_of_before_take_the_addresses_of_that_day() -> None:
     OAuthClient.objects.create(name="x", token_url="https://t.test", client_id="x", client_secret=secret())
-    migration: Any = importlib.import_module("mailboxes.migrations.0020_client_destinations")
+    migration: Any = importlib.import_module("mailboxes.migrations.0022_client_destinations")
     migration.give(apps, None)
     assert not OAuthClient.objects.get().is_astray
 

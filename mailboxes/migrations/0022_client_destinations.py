@@ -13,7 +13,7 @@ def give(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('mailboxes', '0015_unread_messages'),
+        ('mailboxes', '0021_audit_names'),
     ]
 
     operations = [
