@@ -33,7 +33,8 @@ def test_s2_a_port_that_is_not_for_mail_is_refused_at_its_field(support_client: 
 )
 @pytest.mark.parametrize("attack", BREAKS, ids=ascii)
 def test_s3_a_control_character_is_refused_at_its_field(support_client: Client, field: str, attack: str) -> None:
-    assert field in errors(add(support_client, **NAMED | {field: f"a{attack}b"}))
+    answer = add(support_client, **NAMED | {field: f"a{attack}b"})
+    assert answer.status_code == 400 if attack == "\0" else field in errors(answer)  # no page reads a NUL (SEC-21)
     assert not Mailbox.objects.exists() and not Credential.objects.exists()
 
 
