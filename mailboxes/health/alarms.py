@@ -16,6 +16,7 @@ from mailboxes.models import StaffAlarm
 
 OAUTH_CLIENT = "oauth_client_misconfigured"
 OURS = "our_own_fault"
+OUR_CODE = "mistake_in_our_code"
 LONG_INCIDENT = "incident_over_a_day"
 CLOCK = "clock_off"
 FLAG_CAP = "flag_cap"
@@ -23,6 +24,7 @@ RECIPIENTS = "recipients_said_not_to_exist"
 ADDRESS_BLOCKED = "our_address_is_blocked"
 UNREADABLE = "credential_unreadable"
 LIFTED_FOR = timedelta(hours=1)
+MISTAKE_QUIET_AFTER = timedelta(days=1)
 CAP_QUIET_AFTER = timedelta(minutes=30)
 RECIPIENTS_QUIET_AFTER = timedelta(hours=2)
 # Longer than the longest pause between two logins at a host that blocks us.
@@ -47,7 +49,7 @@ def _of(decision: Decision, filed: Filed) -> tuple[str, str]:
         return ADDRESS_BLOCKED, decision.snapshot.scopes[filed.evidence.leg][:KEY_CHARS]
     if category is Category.OAUTH_CLIENT_MISCONFIGURED or step is None:
         return OAUTH_CLIENT, decision.snapshot.oauth_client or "(unnamed)"
-    return OURS, f"{filed.evidence.leg} {step.stage} {step.text.rpartition(': ')[2]}"[:KEY_CHARS]
+    return OUR_CODE, f"{filed.evidence.leg} {step.stage} {step.text.rpartition(': ')[2]}"[:KEY_CHARS]
 
 
 def open_alarm(kind: str, key: str, text: str, times: int, now: datetime) -> None:
@@ -84,6 +86,7 @@ def lift_cap(alarms: QuerySet[StaffAlarm], now: datetime) -> int:
 def close_quiet(now: datetime) -> None:
     """Close what was not met for a while, where nobody else can tell that it is over."""
     is_over = Q(kind=FLAG_CAP, last_seen_at__lte=now - CAP_QUIET_AFTER)
+    is_over |= Q(kind=OUR_CODE, last_seen_at__lte=now - MISTAKE_QUIET_AFTER)
     is_over |= Q(kind=RECIPIENTS, last_seen_at__lte=now - RECIPIENTS_QUIET_AFTER)
     is_over |= Q(kind=ADDRESS_BLOCKED, last_seen_at__lte=now - BLOCK_QUIET_AFTER)
     StaffAlarm.objects.filter(is_over, closed_at__isnull=True).update(closed_at=now)

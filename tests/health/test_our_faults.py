@@ -15,6 +15,7 @@ from mailboxes.diagnosis.values import Reply
 from mailboxes.health import due
 from mailboxes.health.due import check_due
 from mailboxes.health.evidence import Evidence
+from mailboxes.health.incidents import effects
 from mailboxes.health.record import record
 from mailboxes.inbox import plugs
 from mailboxes.models import Failure, Mailbox, OutMessage, StaffAlarm
@@ -62,10 +63,10 @@ def test_srv4_staff_are_told_of_a_fault_of_ours_once_for_each_place(
         make_sandbox_mailbox(sandbox)
     monkeypatch.setattr(sasl, "plain", broken)
     check_due(10, make_outgoing(sandbox, clock))
-    alarms = list(StaffAlarm.objects.filter(kind="our_own_fault").order_by("key"))
+    alarms = list(StaffAlarm.objects.filter(kind="mistake_in_our_code").order_by("key"))
     assert [(alarm.key.split()[0], alarm.times_seen) for alarm in alarms] == [("imap", 2), ("smtp", 2)]
     assert "test_our_faults" in alarms[0].text
-    assert not StaffAlarm.objects.exclude(kind="our_own_fault").exists()
+    assert not StaffAlarm.objects.exclude(kind="mistake_in_our_code").exists()
 
 
 def test_srv4_a_fault_of_ours_beside_the_attempt_is_shown_as_well(
@@ -158,3 +159,14 @@ def test_srv4_an_answer_that_cannot_be_judged_takes_no_other_with_it(
     check_due(10, make_outgoing(sandbox, clock))
     assert Mailbox.objects.get(pk=good.pk).status == "connected"
     assert f"what mailbox {bad.pk} answered cannot be stored: KeyError" in caplog.text
+
+
+def test_srv4_its_alarm_ends_after_a_quiet_day(sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_sandbox_mailbox(sandbox)
+    with monkeypatch.context() as patched:
+        patched.setattr(sasl, "plain", broken)
+        check_due(10, make_outgoing(sandbox, clock))
+    for hours, still_open in ((23, True), (2, False)):
+        clock.move(hours=hours)
+        effects.look(clock.now)
+        assert StaffAlarm.objects.filter(closed_at__isnull=True).exists() is still_open
