@@ -27,7 +27,7 @@ from tests.foreign.processes import LISTEN, CannotRun
 from tests.make import FAST, secret
 from tests.resolvers import OneAddress
 
-BOXES = [f"box{number}@foreign.test" for number in range(40)]
+BOXES = [f"box{number}@foreign.test" for number in range(120)]
 
 
 @dataclass

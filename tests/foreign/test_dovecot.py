@@ -163,7 +163,7 @@ def test_starttls_on_the_implicit_port_is_a_settings_fault(foreign: Foreign, leg
     wanted = LegTarget(place, foreign.login())
     target = Target(wanted, None) if leg == "smtp" else Target(None, wanted)
     report = run(foreign, target)[leg]
-    assert report.failed is not None and report.failed.code == "ETIMEDOUT"
+    assert report.failed is not None and report.failed.code == "TLS_AT_ONCE"
 
 
 def test_too_many_connections_pass_by_themselves(foreign: Foreign) -> None:
