@@ -56,13 +56,14 @@ def _hold(domain: str, now: datetime) -> None:
     before = AddressFault.objects.filter(lead=OuterRef("lead"), tried_again=True)
     faults = AddressFault.objects.filter(~Exists(before), domain=domain, at__gt=since, held=False)
     ids = set(faults.values_list("lead_id", flat=True))
-    leads = Lead.objects.select_for_update().filter(id__in=ids, state__in=(Lead.State.BOUNCED, Lead.State.REFUSED))
+    ended = Lead.objects.filter(id__in=ids, state__in=(Lead.State.BOUNCED, Lead.State.REFUSED))
+    leads = ended.select_for_update(of=("self",))
     held = list(leads.filter(ended_at__gt=since).select_related("campaign").order_by("id"))
     values = {"state": Lead.State.HELD.value, "note": HELD_NOTE, "ended_at": None}
     update_rows(Lead, [{"pk": one.pk, **values} for one in held])
     _permit({(one.campaign.workspace_id, one.email) for one in held}, since)
     _forgive([one.pk for one in held], since, now)
-    AddressFault.objects.filter(lead__in=ids, domain=domain, at__gt=since).update(held=True)
+    AddressFault.objects.filter(lead__in=[one.pk for one in held], domain=domain, at__gt=since).update(held=True)
     text = f"{domain} says of very many addresses at once that they do not exist. They are held and tried in a day."
     alarms.open_alarm(alarms.RECIPIENTS, domain[:100], text, len(held), now)
 
@@ -92,7 +93,7 @@ def release(now: datetime) -> int:
     leads = Lead.objects.select_for_update(of=("self",)).filter(id__in=set(rows.values()), state=Lead.State.HELD)
     found = list(leads.order_by("id"))
     for lead in found:
-        resume(lead, now)
+        resume(lead, now, again=True)
     AddressFault.objects.filter(id__in=rows).update(held=False, tried_again=True)
     old = AddressFault.objects.filter(held=False, at__lt=now - KEPT).values_list("id", flat=True)[:MOST]
     AddressFault.objects.filter(id__in=list(old)).delete()

@@ -10,7 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from campaigns.following import after
-from campaigns.models import Lead, LeadMessage, Suppression
+from campaigns.models import AddressFault, Lead, LeadMessage, Suppression
 from campaigns.moving import return_to_leads
 from mailboxes.models import AuditEntry, OutMessage
 from mailboxes.models.sets import update_rows
@@ -29,6 +29,7 @@ def hold(notes: Mapping[int, str], now: datetime) -> None:
     ids = list(leads.order_by("id").values_list("id", flat=True))
     waiting = LeadMessage.objects.select_for_update(of=("self",)).filter(lead__in=ids, settled=False)
     return_to_leads(list(waiting.order_by("id")), now)
+    AddressFault.objects.filter(lead__in=ids, held=True).update(held=False)  # from now on a person decides
     held = {"state": State.HELD.value, "due_at": None}
     update_rows(Lead, [{"pk": key, "note": notes[key] or NO_WORDS, **held} for key in ids])
 
@@ -43,7 +44,8 @@ def take_as_gone(lead: Lead, *, acting_user: AbstractBaseUser, now: datetime) ->
     Lead.objects.filter(pk=found.pk).update(state=State.BOUNCED, ended_at=now)
     waiting = LeadMessage.objects.filter(lead=found, settled=False).values_list("out_id", flat=True)
     queue.cancel(list(waiting))
-    values = {"reason": Suppression.Reason.BOUNCED, "added_at": now}
+    AddressFault.objects.filter(lead=found, held=True).update(held=False)
+    values = {"reason": Suppression.Reason.ADDED, "added_at": now}
     workspace = found.campaign.workspace
     Suppression.objects.get_or_create(workspace=workspace, email=found.email, defaults=values)
     _note("lead taken as undeliverable", found, acting_user, now)
@@ -56,18 +58,23 @@ def go_on(lead: Lead, *, acting_user: AbstractBaseUser, now: datetime) -> bool:
     found = _held(lead)
     if found is None:
         return False
-    resume(found, now)
+    in_burst = AddressFault.objects.filter(lead=found, held=True).update(held=False)
+    resume(found, now, again=bool(in_burst))
     _note("held lead goes on", found, acting_user, now)
     return True
 
 
-def resume(lead: Lead, now: datetime) -> None:
-    """The sequence of a held and locked lead goes on where it stood, inside the caller's transaction."""
+def resume(lead: Lead, now: datetime, *, again: bool) -> None:
+    """The sequence of a held and locked lead goes on where it stood, inside the caller's transaction. `again`: its last
+    message never arrived, and is sent anew, as one that was refused is."""
     values: dict[str, object] = {"pk": lead.pk, "step": lead.step, "state": State.ACTIVE.value, "due_at": now}
-    sent = LeadMessage.objects.filter(lead=lead, out__state=OutMessage.State.SENT)
-    last = sent.select_related("out", "lead").order_by("-step").first()
+    rows = LeadMessage.objects.filter(lead=lead, settled=True).exclude(out__state=OutMessage.State.CANCELLED)
+    last = rows.select_related("out", "lead").order_by("-step").first()
     if LeadMessage.objects.filter(lead=lead, settled=False).exists():
         values["due_at"] = None  # one is under way: what becomes of it tells what follows
+    elif last is not None and (again or last.out.state != OutMessage.State.SENT):
+        values["step"] = last.step - 1
+        last.delete()  # the step is free to be sent once more (K4's constraint)
     elif last is not None:
         [values] = after([last])
     update_rows(Lead, [{**values, "note": ""}])

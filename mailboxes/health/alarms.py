@@ -38,7 +38,7 @@ def raise_for(decisions: Sequence[Decision], now: datetime) -> None:
     found = [(_of(one, filed), filed) for one in decisions for filed in one.ours]
     times = Counter(alarm for alarm, _filed in found)
     texts = {alarm: filed.evidence.failure.text for alarm, filed in found if filed.evidence.failure}
-    for (kind, key), count in times.items():
+    for (kind, key), count in sorted(times.items()):  # in one order: two workers must not wait for each other
         open_alarm(kind, key, texts[kind, key], count, now)
 
 
@@ -86,6 +86,7 @@ def lift_cap(alarms: QuerySet[StaffAlarm], now: datetime) -> int:
 def close_quiet(now: datetime) -> None:
     """Close what was not met for a while, where nobody else can tell that it is over."""
     is_over = Q(kind=FLAG_CAP, last_seen_at__lte=now - CAP_QUIET_AFTER)
+    is_over |= Q(kind=OAUTH_CLIENT, last_seen_at__lte=now - BLOCK_QUIET_AFTER)
     is_over |= Q(kind=OUR_CODE, last_seen_at__lte=now - MISTAKE_QUIET_AFTER)
     is_over |= Q(kind=RECIPIENTS, last_seen_at__lte=now - RECIPIENTS_QUIET_AFTER)
     is_over |= Q(kind=ADDRESS_BLOCKED, last_seen_at__lte=now - BLOCK_QUIET_AFTER)

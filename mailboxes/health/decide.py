@@ -14,7 +14,7 @@ from mailboxes.health.failure_class import Hold
 from mailboxes.health.policy import MAIL_LEGS, LegState, Standing, failed, flagged, is_stale, passed, standing
 from mailboxes.health.thresholds import DEFAULT, Thresholds
 from mailboxes.providers.limits import limits_of
-from mailboxes.states import CredentialKind
+from mailboxes.states import CredentialKind, Source
 from mailboxes.wire.values import Leg, Stage, Step
 
 ONE_SIDED = {
@@ -84,6 +84,8 @@ class Decision:
     use: limits.Buckets = field(default_factory=dict)
     ours: list[Filed] = field(default_factory=list)
     capped: bool = False
+    # Why it is decided, where no evidence says so.
+    why: Source = Source.INCIDENT
 
     @property
     def moves(self) -> bool:

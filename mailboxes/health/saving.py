@@ -16,7 +16,6 @@ from mailboxes.health.schedule import Round, next_check
 from mailboxes.health.transition import Move, apply_moves
 from mailboxes.models import CheckState, Failure, Mailbox
 from mailboxes.models.sets import update_rows
-from mailboxes.states import Source
 from mailboxes.wire.values import Leg
 
 
@@ -30,15 +29,15 @@ def save(decisions: Sequence[Decision], now: datetime) -> set[int]:
     update_rows(Mailbox, [_rest(decision) for decision in settled if decision.resting_until])
     update_rows(Mailbox, [_throttled(decision) for decision in settled if decision.throttled_until])
     alarms.raise_for(settled, now)
-    if capped := sum(decision.capped for decision in settled):
-        alarms.tell_of_cap(capped, now)
+    if any(decision.capped for decision in settled):
+        alarms.tell_of_cap(sum(decision.capped and decision.last is not None for decision in settled), now)
     tenants.wake_the_others(settled, now)
     return missed
 
 
 def _move(decision: Decision) -> Move:
     before, last = decision.snapshot, decision.last
-    source = last.source if last is not None else Source.INCIDENT
+    source = last.source if last is not None else decision.why
     return Move(
         mailbox_id=before.id,
         state_version=before.state_version,
@@ -64,6 +63,7 @@ def _check_state(decision: Decision, now: datetime, probes: frozenset[int]) -> d
         due = next_check(decision.legs, _round(decision, now, is_probe=found.id in probes))
     tried_at = now if decision.evidence else found.last_check_at
     row: dict[str, Any] = {"pk": found.id, "next_check_at": due, "last_check_at": tried_at, "use": decision.use}
+    row["flag_waits"] = decision.capped
     return row | {leg.value: pack(decision.legs[leg]) if leg in decision.legs else {} for leg in Leg}
 
 

@@ -41,13 +41,17 @@ def next_check(legs: Mapping[Leg, LegState], at: Round) -> datetime | None:
     """
     if at.throttled_until is not None and at.throttled_until > at.now:
         return at.throttled_until
-    if at.capped:
-        return at.now + _spread(at.numbers.flags_window, at, share=0.2)
+    if at.capped:  # decided anew without a login, where there is room
+        return None if _forbids_retries(legs) else at.now + at.numbers.retry_flagged_after[0]
     dues = [due for due in _dues(legs, at).values() if due is not None]
     if not dues:
         return None
     earliest = at.now + _after_a_stumble(at) if at.stumbled and _all_whole(legs) else at.now
     return max(earliest, min(dues))
+
+
+def _forbids_retries(legs: Mapping[Leg, LegState]) -> bool:
+    return any(state.no_retry for state in legs.values())
 
 
 def _after_a_stumble(at: Round) -> timedelta:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from mailboxes.models import InboxState, Mailbox
+from mailboxes.models.sets import update_rows
 from mailboxes.outbox import tempo
 
 LEASE = timedelta(minutes=3)
@@ -25,10 +26,14 @@ def claim_due(limit: int, now: datetime) -> list[int]:
     """Up to `limit` mailboxes that are due and can be read, the longest overdue first."""
     due = InboxState.objects.select_for_update(skip_locked=True).filter(next_read_at__lte=now)
     ids = list(due.order_by("next_read_at").values_list("mailbox_id", flat=True)[:limit])
-    readable = set(Mailbox.objects.can_read().filter(id__in=ids).values_list("id", flat=True))
+    readable = set(Mailbox.objects.can_read(now).filter(id__in=ids).values_list("id", flat=True))
     InboxState.objects.filter(mailbox_id__in=readable).update(next_read_at=now + LEASE)
+    # Its provider wants a pause: it stays connected, so that no change of status would ring for it afterwards.
+    pauses = Mailbox.objects.working().filter(id__in=ids, wants_imap=True, throttled_until__gt=now)
+    paused = dict(pauses.values_list("id", "throttled_until"))
+    update_rows(InboxState, [{"pk": key, "next_read_at": until} for key, until in paused.items()])
     # Health rings for them when they come back (`health.transition`): they must not stand before the others till then.
-    InboxState.objects.filter(mailbox_id__in=set(ids) - readable).update(next_read_at=None)
+    InboxState.objects.filter(mailbox_id__in=set(ids) - readable - paused.keys()).update(next_read_at=None)
     return [key for key in ids if key in readable]
 
 

@@ -23,8 +23,7 @@ def read_due(limit: int, outgoing: Outgoing) -> int:
     """Read one batch of what is due. Returns how many mailboxes were claimed."""
     ids = due.claim_due(limit, outgoing.clock())
     if ids:
-        done = {one.subject.mailbox_id for one in read(ids, outgoing)}
-        due.put_off(set(ids) - done, outgoing.clock())
+        read(ids, outgoing)
     return len(ids)
 
 
@@ -40,7 +39,11 @@ def read(mailbox_ids: Collection[int], outgoing: Outgoing) -> list[Checked[Visit
         return (found.report,), found
 
     finish = _finish(plans)
-    return list(work_within_budgets(subjects, _evidence, outgoing, work, finish=finish))
+    done = list(work_within_budgets(subjects, _evidence, outgoing, work, finish=finish))
+    # What cannot be loaded keeps its lease; what found no room comes back sooner.
+    left = {one.mailbox_id for one in subjects} - {one.subject.mailbox_id for one in done}
+    due.put_off(left, outgoing.clock())
+    return done
 
 
 def _evidence(checked: Checked[Visit]) -> list[Evidence]:

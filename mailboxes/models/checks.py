@@ -23,9 +23,13 @@ class CheckState(models.Model):
     imap = models.JSONField(default=dict)
     oauth = models.JSONField(default=dict)
     use = models.JSONField(default=dict, help_text="What was sent lately, by minute and hour (`health.limits`).")
+    flag_waits = models.BooleanField(default=False, help_text="It is certain, and waits for room under the cap (H9).")
 
     class Meta:
-        indexes = [models.Index(fields=("next_check_at",), name="check_state_due")]
+        indexes = [
+            models.Index(fields=("next_check_at",), name="check_state_due"),
+            models.Index(fields=("mailbox",), condition=Q(flag_waits=True), name="check_state_flag_waits"),
+        ]
 
     def __str__(self) -> str:
         return f"checks of mailbox {self.mailbox_id}"

@@ -78,7 +78,12 @@ class Incident(models.Model):
         max_length=7,
         blank=True,
         default="",
-        choices=[("hold", "Hold until a person ends it"), ("release", "No incident"), ("real", "Real after all")],
+        choices=[
+            ("hold", "Hold until a person ends it"),
+            ("release", "No incident"),
+            ("rule", "Released after a day"),
+            ("real", "Real after all"),
+        ],
     )
     word_at = models.DateTimeField(null=True, blank=True)
     word_by = models.ForeignKey(

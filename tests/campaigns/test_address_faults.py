@@ -76,6 +76,9 @@ def test_h9_whoever_bounces_again_after_it_is_gone_be_it_in_a_burst() -> None:
     leads = written_to(3, 2)
     bounce(leads, at(20))
     take(at(20 + 60 * 25))
+    for minutes in (0, 3):
+        turn(at(60 * 26 + minutes))
+    assert OutMessage.objects.filter(state="sent").count() == 12, "the same step once more"
     bounce(leads, at(60 * 30))
     assert states() == {"bounced": 6}
     assert Suppression.objects.count() == 6

@@ -123,7 +123,7 @@ def test_m4_a_person_says_it_is_gone_and_the_address_is_suppressed(support: User
     assert doubtful.take_as_gone(lead, acting_user=support, now=START)
     assert not doubtful.go_on(lead, acting_user=support, now=START), "decided"
     assert states() == ["bounced"]
-    assert Suppression.objects.values_list("email", "reason").get() == ("lead0@people.test", "bounced")
+    assert Suppression.objects.values_list("email", "reason").get() == ("lead0@people.test", "added")
     assert AuditEntry.objects.get(action="lead taken as undeliverable").actor_id == support.pk
 
 

@@ -14,9 +14,9 @@ from mailboxes.health.incidents import effects
 from mailboxes.health.incidents.cap import counted
 from mailboxes.health.record import record
 from mailboxes.health.thresholds import DEFAULT
-from mailboxes.models import AuditEntry, Mailbox, StaffAlarm, Workspace
+from mailboxes.models import AuditEntry, CheckState, Mailbox, StaffAlarm, StatusChange, Workspace
 from mailboxes.models.sets import about_how_many
-from mailboxes.wire.values import Leg
+from mailboxes.wire.values import Leg, Stage
 from tests.make import CERTAIN_AFTER, REFUSED, START, evidence, make_mailbox, make_workspace, state_of
 
 pytestmark = pytest.mark.django_db
@@ -60,18 +60,34 @@ def test_h9_no_more_than_twenty_are_flagged_at_once_and_the_others_stay_out_of_w
     assert alarm.times_seen == MANY - 20
 
 
-def test_h9_a_capped_mailbox_is_tried_again_ten_minutes_later_and_not_at_once() -> None:
-    now = refuse_all(scattered(MANY), 1)
-    waiting = Mailbox.objects.filter(status="suspect")
-    due = [state_of(one).next_check_at for one in waiting]
-    assert all(at is not None and 8 <= (at - now) / timedelta(minutes=1) <= 12 for at in due)
+def test_h9_a_capped_mailbox_is_spared_further_logins_and_one_that_is_locked_all_of_them() -> None:
+    boxes = scattered(MANY)
+    now = refuse_all(boxes, 1)
+    waiting = list(Mailbox.objects.filter(status="suspect"))
+    assert {state_of(one).next_check_at for one in waiting} == {now + timedelta(hours=1)}
+    locked = (Stage.AUTH, "535 5.7.8", "535 5.7.8 Your account is temporarily locked")
+    record([evidence(waiting[0], Leg.SMTP, locked, at=now)], now=now)
+    assert state_of(waiting[0]).next_check_at is None
 
 
-def test_h9_ten_minutes_later_the_next_twenty_may_be_flagged() -> None:
+def test_h9_ten_minutes_later_the_next_ones_are_flagged_without_a_login() -> None:
     now = refuse_all(scattered(MANY), 1)
-    later = now + timedelta(minutes=11)
-    record([evidence(one, Leg.SMTP, REFUSED, at=later) for one in Mailbox.objects.filter(status="suspect")], now=later)
+    effects.look(now + timedelta(minutes=9))
+    assert statuses() == {"needs_reauth": 20, "suspect": MANY - 20}
+    effects.look(now + timedelta(minutes=11))
     assert statuses() == {"needs_reauth": MANY}
+    assert not CheckState.objects.filter(flag_waits=True).exists()
+
+
+def test_h9_flags_by_a_persons_word_leave_the_cap_to_others() -> None:
+    StatusChange.objects.bulk_create(
+        StatusChange(
+            mailbox=one, number=90, at=at(11), from_status="suspect", to_status="needs_reauth", source="incident"
+        )
+        for one in scattered(25, tag="word")
+    )
+    refuse_all(scattered(5), 1)
+    assert statuses()["needs_reauth"] == 5
 
 
 def test_h9_a_single_workspaces_wave_is_not_capped_and_leaves_the_cap_to_others() -> None:
@@ -95,13 +111,13 @@ def test_h9_staff_lift_the_cap_and_the_rest_is_flagged(admin_client: Client, adm
     listed = reverse("admin:mailboxes_staffalarm_changelist")
     admin_client.post(listed, {"action": "lift_cap", "_selected_action": [alarm.pk]})
     assert AuditEntry.objects.get(action="cap on flags lifted").actor == admin_user
-    again = now + timedelta(seconds=30)
-    record([evidence(one, Leg.SMTP, REFUSED, at=again) for one in Mailbox.objects.filter(status="suspect")], now=again)
+    effects.look(now + timedelta(seconds=30))
     assert statuses() == {"needs_reauth": MANY}
 
 
 def test_h9_the_caps_alarm_ends_half_an_hour_after_the_last_one() -> None:
     now = refuse_all(scattered(MANY), 1)
+    effects.look(now + timedelta(minutes=11))  # the last ones are flagged
     effects.look(now + timedelta(minutes=29))
     assert StaffAlarm.objects.filter(kind="flag_cap", closed_at__isnull=True).exists()
     effects.look(now + timedelta(minutes=31))

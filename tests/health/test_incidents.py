@@ -132,7 +132,7 @@ LONG = Counts(lately_failed=300, lately_tried=2000, held=30, population=2000)
 def test_h9_after_a_day_those_that_still_fail_are_released_where_nearly_all_others_pass() -> None:
     counts = replace(LONG, others_tried=1000, others_failed=10)
     found = step(opened(), KEY, counts, at(24 * 60 + 5), DEFAULT)
-    assert found is not None and (found.phase, found.word) == (Phase.OPEN, Word.RELEASE)
+    assert found is not None and (found.phase, found.word) == (Phase.OPEN, Word.BY_RULE)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_h9_a_persons_hold_is_not_released_by_the_rule_of_a_day() -> None:
     assert found is not None and found.word is Word.HOLD
 
 
-@pytest.mark.parametrize("word", [Word.RELEASE, Word.REAL])
+@pytest.mark.parametrize("word", [Word.RELEASE, Word.REAL, Word.BY_RULE])
 def test_h9_released_or_real_it_holds_nothing(word: Word) -> None:
     scopes = {Leg.SMTP: KEY.scope}
     assert len(holds_for([opened()], scopes, at(3), DEFAULT)) == 1

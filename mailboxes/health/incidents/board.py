@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from mailboxes.diagnosis.values import Diagnosis, Reply
-from mailboxes.health.decide import Decision, Snapshot, decide, hold_back
+from mailboxes.health.decide import Decision, Snapshot, decide, hold_back, reconsider
 from mailboxes.health.evidence import Evidence
 from mailboxes.health.failure_class import FailureClass
 from mailboxes.health.incidents.cap import newly_flagged, over_the_cap
@@ -22,6 +22,7 @@ from mailboxes.health.incidents.observing import seen_in
 from mailboxes.health.incidents.values import Counts, Incident, Key, Phase, Seen, Word
 from mailboxes.health.policy import is_held
 from mailboxes.health.thresholds import Thresholds
+from mailboxes.states import Source
 
 # Where nobody answers us, no provider is at fault.
 _OURS_EXPLAINS = frozenset({FailureClass.NETWORK, FailureClass.NAME})
@@ -83,9 +84,22 @@ class Board:
         self._cap(decided, now)
         return decided, changed
 
+    def decide_waiting(self, snapshots: Iterable[Snapshot], now: datetime) -> list[Decision]:
+        """Decide those anew, without a login, whose flag waits for room under the cap."""
+        active, numbers = self.active, self.numbers
+        decisions = [
+            reconsider(one, now, holds=holds_for(active, one.scopes, now, numbers), numbers=numbers)
+            for one in snapshots
+        ]
+        for decision in decisions:
+            decision.why = Source.CHECK
+        self._cap(decisions, now)
+        return decisions
+
     def _cap(self, decisions: Sequence[Decision], now: datetime) -> None:
         """Hold back what the cap does not let through; what a person spoke of is not counted."""
-        spoken = [one for one in self.incidents.values() if one.word in (Word.REAL, Word.RELEASE)]
+        words = (Word.REAL, Word.RELEASE)
+        spoken = [one for one in self.incidents.values() if one.word in words and one.phase is Phase.OPEN]
         wanted = [one for one in newly_flagged(decisions) if not self._is_of(one, spoken, now)]
         if not wanted:
             return

@@ -62,7 +62,7 @@ def _from_open(before: Incident, counts: Counts, now: datetime, numbers: Thresho
     share = max(counts.lately_failed / counts.lately_tried, counts.held / max(counts.population, 1))
     if is_young or share >= numbers.incident_closes_below:
         if _is_real_after_all(before, counts, now, numbers):
-            return replace(before, word=Word.RELEASE, changed_at=now)
+            return replace(before, word=Word.BY_RULE, changed_at=now)
         return _recovering(before, counts, now, numbers)
     # What is counted lately is as long as the quiet has to last.
     return replace(before, phase=Phase.CLOSED, changed_at=now)

@@ -32,7 +32,7 @@ def follow(changed: Sequence[Incident], board: Board, now: datetime) -> None:
     """Do what these changes call for, inside the caller's transaction."""
     for incident in changed:
         is_open = incident.phase is Phase.OPEN
-        if is_open and (incident.recovering_at == now or incident.word is Word.RELEASE):
+        if is_open and (incident.recovering_at == now or incident.word is Word.BY_RULE):
             _try_again(incident.key, board, now)
         elif incident.phase is Phase.CANDIDATE:
             _pull_forward(incident.key, board, now)
@@ -55,7 +55,12 @@ def _open(incident: Incident, board: Board, now: datetime) -> None:
     ids = set(rows.values_list("mailbox_id", flat=True))
     _reconsider(store.mailboxes_of(incident.key).filter(id__in=ids).values_list("id", flat=True), board, now)
     if incident.ours:
-        alarms.open_alarm(alarms.OURS, incident.key.scope, _our_fault(incident), 1, now)
+        alarms.open_alarm(alarms.OURS, _alarm_key(incident.key), _our_fault(incident), 1, now)
+
+
+def _alarm_key(key: Key) -> str:
+    """Both legs leave by our one way out; a version of ours may break either."""
+    return key.scope if key.is_ours else f"{key.scope} {key.leg.value} {key.failure_class.value}"[: alarms.KEY_CHARS]
 
 
 def _our_fault(incident: Incident) -> str:
@@ -72,7 +77,7 @@ def _close(incident: Incident, board: Board, now: datetime) -> None:
     store.forget_worse(incident.key, incident.started_at, now)
     _try_again(incident.key, board, now)
     if incident.ours:
-        alarms.close_alarm(alarms.OURS, incident.key.scope, now)
+        alarms.close_alarm(alarms.OURS, _alarm_key(incident.key), now)
 
 
 def _try_again(key: Key, board: Board, now: datetime) -> None:
@@ -108,6 +113,7 @@ def _reconsider(ids: Iterable[int], board: Board, now: datetime, *, by_word: boo
 @transaction.atomic
 def look(now: datetime) -> int:
     """Step every active incident: candidates and quiet incidents end by the clock. Returns how many changed."""
+    _flag_waiting(now)
     alarms.close_quiet(now)
     rows = list(IncidentRow.objects.select_for_update(skip_locked=True).filter(phase__in=ACTIVE))
     if not rows:
@@ -121,6 +127,15 @@ def look(now: datetime) -> int:
         store.describe(row)
     _tell_of_long_ones(rows, board, now)
     return len(changed)
+
+
+def _flag_waiting(now: datetime) -> None:
+    """Those whose flag waits for room under the cap, the first ones first."""
+    ids = list(
+        CheckState.objects.filter(flag_waits=True).order_by("mailbox_id").values_list("mailbox_id", flat=True)[:CHUNK]
+    )
+    if ids:
+        save(store.open_board(now).decide_waiting(load(ids).values(), now), now)
 
 
 def _tell_of_long_ones(rows: Sequence[IncidentRow], board: Board, now: datetime) -> None:

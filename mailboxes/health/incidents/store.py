@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, Q, QuerySet, Sum
 
 from mailboxes.health import alarms, versions
@@ -22,7 +22,7 @@ from mailboxes.models import LoginCount, LoginSample, Mailbox, StaffAlarm, Statu
 from mailboxes.models.incident import ACTIVE
 from mailboxes.models.sets import about_how_many, add_counts
 from mailboxes.providers.presets import presets_of
-from mailboxes.states import Status
+from mailboxes.states import Source, Status
 from mailboxes.wire.values import Leg
 
 SLOT_S = 15
@@ -31,6 +31,7 @@ KEY = ("scope", "leg", "slot", "failure_class", "bucket")
 COUNTERS = ("attempts", "again", "worse")
 MOST_SAMPLES = 2000
 MOST_EXAMPLES = 5
+FLAGS_LOCK = 7_501_201  # any number, the same in every worker
 SAMPLES_KEPT = timedelta(hours=1)
 COUNTS_KEPT = timedelta(hours=1)
 BASELINE_KEPT = timedelta(days=BASELINE_DAYS + 1)
@@ -132,10 +133,15 @@ class DatabaseBook:
         )
 
     def flags(self, now: datetime) -> Counter[str]:
-        """Return how many mailboxes were flagged lately, by workspace. One query, by the age of changes."""
+        """Return how many mailboxes were flagged lately, by workspace, but by a person's word. One query, by the age of
+        changes. Workers count one after the other: each sees what the others let through."""
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FLAGS_LOCK])
         rows = StatusChange.objects.filter(at__gt=now - self._numbers.flags_window, to_status=Status.NEEDS_REAUTH)
-        found = rows.exclude(from_status=Status.NEEDS_REAUTH).values_list("mailbox__workspace_id")
-        return Counter({str(group): times for group, times in found.annotate(times=Count("id")).order_by()})
+        flagged = rows.exclude(Q(from_status=Status.NEEDS_REAUTH) | Q(source=Source.INCIDENT))
+        found = flagged.values_list("mailbox__workspace_id").annotate(times=Count("id")).order_by()
+        return Counter({str(group): times for group, times in found})
 
     def flag(self, group: str, now: datetime) -> None:
         """Nothing to do: the change of status is the flag."""
@@ -248,7 +254,7 @@ def keep(changed: Sequence[Incident], now: datetime) -> None:
         values = _values(one)
         active = IncidentRow.objects.filter(**_key_columns(one.key), phase__in=ACTIVE)
         if active.update(**values):
-            if one.word is Word.RELEASE:  # by the rule of a day; a person's word came first where there is one
+            if one.word is Word.BY_RULE:  # a person's word came first where there is one
                 active.filter(word=Word.NONE.value).update(word=one.word.value, word_at=now)
             continue
         if one.phase is Phase.CLOSED:
@@ -305,4 +311,4 @@ def forget_worse(key: Key, since: datetime, until: datetime) -> None:
 
 def active() -> list[IncidentRow]:
     """Return the incidents that are open now, the newest first."""
-    return list(IncidentRow.objects.filter(phase=Phase.OPEN.value).exclude(word__in=("release", "real")))
+    return list(IncidentRow.objects.filter(phase=Phase.OPEN.value).filter(word__in=(Word.NONE.value, Word.HOLD.value)))

@@ -42,6 +42,7 @@ class Word(StrEnum):
     NONE = ""
     HOLD = "hold"  # stays open until a person ends it
     RELEASE = "release"  # no incident: its mailboxes go through H4 one by one
+    BY_RULE = "rule"  # released after a day, by the rule and by nobody's word
     REAL = "real"  # the refusals are meant: its mailboxes are flagged now
 
 
@@ -113,4 +114,4 @@ class Incident:
     @property
     def is_active(self) -> bool:
         """Return whether it holds anything."""
-        return self.phase is not Phase.CLOSED and self.word not in (Word.RELEASE, Word.REAL)
+        return self.phase is not Phase.CLOSED and self.word in (Word.NONE, Word.HOLD)

@@ -75,6 +75,7 @@ class Simulation:
         self._rng = random.Random(seed)
         self._queue: list[tuple[datetime, int, int]] = []
         self._unwell: set[int] = set()
+        self._waiting: set[int] = set()
 
     def run(self) -> Tally:
         """Run to the end and return what was counted."""
@@ -213,6 +214,7 @@ class Simulation:
 
     def _apply(self, box: Box, decision: Decision, at: datetime) -> None:
         before, after = box.snapshot, decision.standing
+        (self._waiting.add if decision.capped else self._waiting.discard)(before.id)
         changed = before.standing.state != after.state
         self.tally.changes += changed
         due = box.next_check_at
@@ -273,14 +275,20 @@ class Simulation:
     # ---- incidents
 
     def _look(self, at: datetime) -> None:
-        """What the worker does every few seconds: end candidates and incidents whose time is over."""
+        """What the worker does every few seconds: flag those that wait for the cap, end candidates and incidents whose
+        time is over."""
+        waiting = [self.boxes[key] for key in sorted(self._waiting)]
+        for box, decision in zip(
+            waiting, self.board.decide_waiting((box.snapshot for box in waiting), at), strict=True
+        ):
+            self._apply(box, decision, at)
         heapq.heappush(self._queue, (at + LOOKED_AT_EVERY, LOOK, 0))
         pending = [key for key, one in self.board.incidents.items() if one.phase is not Phase.CLOSED]
         for incident in self.board.look_at(pending, at):
             self._follow(incident, at)
 
     def _follow(self, incident: Incident, at: datetime) -> None:
-        if incident.recovering_at == at or (incident.word is Word.RELEASE and incident.phase is Phase.OPEN):
+        if incident.recovering_at == at or (incident.word is Word.BY_RULE and incident.phase is Phase.OPEN):
             self._recheck(incident, at)
         elif incident.phase is Phase.CANDIDATE:
             self._pull_forward(incident.key, at)
