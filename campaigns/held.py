@@ -27,9 +27,9 @@ class Held:
     since: datetime | None
 
 
-def held(campaigns: Iterable[Campaign]) -> dict[int, Held]:
+def held(campaigns: Iterable[Campaign], now: datetime | None = None) -> dict[int, Held]:
     """The held ones among running campaigns, by id, in one query."""
-    now = clock.now()
+    now = now or clock.now()
     running = [one.pk for one in campaigns if one.state == Campaign.State.RUNNING]
     by_campaign: dict[int, list[Mailbox]] = {key: [] for key in running}
     can_send = Exists(Mailbox.objects.can_send(now).filter(pk=OuterRef("pk")))
@@ -42,9 +42,9 @@ def held(campaigns: Iterable[Campaign]) -> dict[int, Held]:
     return {key: _held(boxes, now) for key, boxes in idle.items()}
 
 
-def where_held(campaigns: QuerySet[Campaign]) -> QuerySet[Campaign]:
+def where_held(campaigns: QuerySet[Campaign], now: datetime | None = None) -> QuerySet[Campaign]:
     """The held ones among these, as a query: running, and none of their mailboxes can send."""
-    can_send = Mailbox.objects.can_send(clock.now()).filter(campaigns=OuterRef("pk"))
+    can_send = Mailbox.objects.can_send(now or clock.now()).filter(campaigns=OuterRef("pk"))
     return campaigns.filter(~Exists(can_send), state=Campaign.State.RUNNING)
 
 
@@ -93,7 +93,7 @@ def _why_idle(mailbox: Mailbox, now: datetime) -> str:
     rests = {
         "At its sending limit": mailbox.resting_until,
         "Too many bounces": mailbox.risk_until,
-        "Its provider wants a pause": mailbox.throttled_until,
+        "Its mail server wants a pause": mailbox.throttled_until,
     }
     resting = (words for words, until in rests.items() if until is not None and until > now)
     return next(resting, "Reads first what has arrived")

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Generic, TypeVar
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -135,18 +134,30 @@ def work_within_budgets(
 ) -> Iterator[Checked[FoundT]]:
     """As `work_and_record`, no more at a host at once than may be refused there (X6). Who finds no room within
     `ROUNDS_FOR_S` is left out, and comes back by its lease."""
-    pending, until = list(subjects), time.monotonic() + ROUNDS_FOR_S
-    while pending and time.monotonic() < until:
-        admitted = host_budget.admit(pending, outgoing.clock())
-        if not admitted:
+    waiting, until = _Waiting(list(subjects), outgoing), time.monotonic() + ROUNDS_FOR_S
+    while waiting.subjects and (left := until - time.monotonic()) > 0:
+        before = len(waiting.subjects)
+        # A host whose places are taken holds up no other: whoever finds room begins as soon as something has ended.
+        yield from work_and_record(waiting.admit, evidence, outgoing, work, finish=finish, take_for_s=left, gate=gate)
+        if len(waiting.subjects) == before:
             return
-        yield from work_and_record(partial(_given, admitted), evidence, outgoing, work, finish=finish, gate=gate)
+
+
+@dataclass
+class _Waiting:
+    """Who has not begun yet."""
+
+    subjects: list[Subject]
+    outgoing: Outgoing
+
+    def admit(self) -> Sequence[Subject]:
+        """Return those with room at their hosts now."""
+        if not self.subjects:
+            return ()
+        admitted = host_budget.admit(self.subjects, self.outgoing.clock())
         begun = {one.mailbox_id for one in admitted}
-        pending = [one for one in pending if one.mailbox_id not in begun]
-
-
-def _given(subjects: Sequence[Subject]) -> Sequence[Subject]:
-    return subjects
+        self.subjects = [one for one in self.subjects if one.mailbox_id not in begun]
+        return admitted
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Max
+
+from mailboxes import clock
 from mailboxes.diagnosis.categories import Category
 from mailboxes.health import alarms
 from mailboxes.health.failure_class import class_of
 from mailboxes.health.incidents import store
 from mailboxes.health.incidents.values import EGRESS, RESOLVER
-from mailboxes.models import Credential, Mailbox, StaffAlarm
+from mailboxes.health.legs import unpack
+from mailboxes.health.policy import MAIL_LEGS
+from mailboxes.health.snapshots import scope_of
+from mailboxes.models import CheckState, Credential, Failure, Mailbox, StaffAlarm
 from mailboxes.models import Incident as IncidentRow
 from mailboxes.models.destination import is_given_for
 from mailboxes.providers.presets import by_id, family
@@ -41,12 +47,13 @@ class Explanation:
 
 
 def explain(mailboxes: Sequence[Mailbox]) -> dict[int, Explanation]:
-    """Return the explanations by mailbox id; none for a mailbox that stands for itself. At most five queries.
+    """Return the explanations by mailbox id; none for a mailbox that stands for itself. At most eight queries.
 
     What is our own fault moves no mailbox, and keeps it from working all the same: that is said of connected ones too.
     """
     found = _by_changed_server(mailboxes)
     found |= _by_incident([one for one in mailboxes if one.pk not in found])
+    found |= _by_blocked_address([one for one in mailboxes if one.pk not in found])
     return found | _by_our_client([one for one in mailboxes if one.pk not in found])
 
 
@@ -120,6 +127,40 @@ def _name(mailbox: Mailbox) -> str:
     return preset.name.partition(" (")[0].partition(" / ")[0]
 
 
+def _is_kept(mailbox: Mailbox, met: Collection[int]) -> bool:
+    return mailbox.status == Status.UNVERIFIED or mailbox.pk in met
+
+
+def _met_our_client(mailbox_ids: Collection[int]) -> set[int]:
+    """Those whose last try to sign in met a fault of our client. Two queries."""
+    rows = Failure.objects.filter(mailbox__in=mailbox_ids, category=Category.OAUTH_CLIENT_MISCONFIGURED)
+    failed = dict(rows.order_by().values("mailbox").annotate(at=Max("at")).values_list("mailbox", "at"))
+    states = CheckState.objects.filter(mailbox__in=failed).values_list("mailbox", "oauth")
+    passed = {key: unpack(oauth).last_ok for key, oauth in states}
+    return {key for key, at in failed.items() if (last := passed.get(key)) is None or last < at}
+
+
+def _by_blocked_address(mailboxes: Sequence[Mailbox]) -> dict[int, Explanation]:
+    """A host that blocks our address wants no login for a while: its mailboxes stay connected and wait for us (X6)."""
+    now = clock.now()
+    waiting = [one for one in mailboxes if one.throttled_until is not None and one.throttled_until > now]
+    if not waiting:
+        return {}
+    blocked = StaffAlarm.objects.filter(kind=alarms.ADDRESS_BLOCKED, closed_at__isnull=True)
+    by_scope = {alarm.key: alarm for alarm in blocked}
+    pairs = ((one, next((by_scope[scope] for scope in _scopes(one) if scope in by_scope), None)) for one in waiting)
+    return {one.pk: _of_block(one, alarm) for one, alarm in pairs if alarm is not None}
+
+
+def _scopes(mailbox: Mailbox) -> list[str]:
+    return [scope_of(leg, vars(mailbox))[: alarms.KEY_CHARS] for leg in MAIL_LEGS]
+
+
+def _of_block(mailbox: Mailbox, alarm: StaffAlarm) -> Explanation:
+    sentence = f"{_name(mailbox)} does not let us in at the moment. There is nothing for you to do."
+    return Explanation(sentence, (_WE_ARE_AT_IT,), alarm.opened_at, alarm_id=alarm.pk)
+
+
 def _by_our_client(mailboxes: Sequence[Mailbox]) -> dict[int, Explanation]:
     """An expired secret of our own OAuth client: no mailbox is flagged, and each that signs in by it waits for us."""
     waiting = [one for one in mailboxes if one.status in (Status.UNVERIFIED, Status.CONNECTED)]
@@ -131,6 +172,9 @@ def _by_our_client(mailboxes: Sequence[Mailbox]) -> dict[int, Explanation]:
         return {}
     rows = Credential.objects.filter(mailbox__in=waiting, oauth_client__name__in=by_client)
     clients = dict(rows.values_list("mailbox_id", "oauth_client__name"))
+    met = _met_our_client(clients)
+    # One customer's directory may be without our app: nobody else's mailbox is kept from working by that.
+    clients = {one.pk: clients[one.pk] for one in waiting if one.pk in clients and _is_kept(one, met)}
     return {
         one.pk: Explanation(
             f"We have a problem with our connection to {_name(one)}. There is nothing for you to do.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
@@ -28,18 +29,32 @@ def admit(subjects: Sequence[Subject], now: datetime) -> list[Subject]:
     """
     wanted = {one.mailbox_id: Counter(_keys(one)) for one in subjects if not one.provider}
     names = {name for keys in wanted.values() for name in keys}
+    names |= {budget_key(one.imap_also.host) for one in subjects if not one.provider and one.imap_also is not None}
     if not names:
         return list(subjects)
     accounts = _locked(names)
     admitted = [one for one in subjects if one.provider or _take(one.mailbox_id, wanted, accounts, now)]
+    admitted = [_cross_checked_if_room(one, accounts, now) for one in admitted]
     _write(accounts)
     return admitted
 
 
 def _keys(subject: Subject) -> list[str]:
-    """One for each login that may be refused: that of the cross-check too, which follows a refused send (X3)."""
-    places = (subject.smtp, subject.imap, subject.imap_also if subject.grant is None else None)
-    return [budget_key(place.host) for place in places if place is not None]
+    return [budget_key(place.host) for place in (subject.smtp, subject.imap) if place is not None]
+
+
+def _cross_checked_if_room(subject: Subject, accounts: Mapping[str, HostAccount], now: datetime) -> Subject:
+    """A refused send is cross-checked by IMAP at once (X3) where that login has room too; else the next check asks."""
+    if subject.provider or subject.imap_also is None or subject.grant is not None:
+        return subject
+    name = budget_key(subject.imap_also.host)
+    own = Counter(_keys(subject))[name]
+    account = accounts.get(name)
+    if account is None or account.room(limit_for(""), now) < 1:
+        return replace(subject, imap_also=None)
+    account.taken.pop(subject.mailbox_id, None)
+    account.take(subject.mailbox_id, own + 1, limit_for(""), now)
+    return subject
 
 
 def _take(

@@ -22,6 +22,8 @@ def why_it_waits(mailbox: Mailbox, now: datetime) -> str:
         return "its address is not confirmed yet"
     if mailbox.resting_until is not None and mailbox.resting_until > now:
         return f"it rests at its provider's sending limit until {mailbox.resting_until:%-d %B, %H:%M} UTC"
+    if mailbox.throttled_until is not None and mailbox.throttled_until > now:
+        return f"its mail server wants no login until {mailbox.throttled_until:%-d %B, %H:%M} UTC"
     if mailbox.risk_until is not None and mailbox.risk_until > now:
         return f"it rests until {mailbox.risk_until:%-d %B, %H:%M} UTC, since too much of its mail came back"
     return "what has arrived meanwhile is read first"

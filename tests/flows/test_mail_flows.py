@@ -92,12 +92,12 @@ def test_k3_a_campaign_whose_only_mailbox_breaks_is_held_and_resumes(sandbox: Sa
     certain(mailbox, outgoing, clock)
     campaign.refresh_from_db()
     assert campaign.state == Campaign.State.RUNNING
-    assert "Reconnect required" in held([campaign])[campaign.pk].reason
-    assert held([campaign])[campaign.pk].since is not None
+    assert "Reconnect required" in held([campaign], clock.now)[campaign.pk].reason
+    assert held([campaign], clock.now)[campaign.pk].since is not None
 
     reconnect(mailbox, account.password, outgoing)
     read(outgoing)
-    assert held([campaign]) == {}
+    assert held([campaign], clock.now) == {}
     rounds(outgoing, clock, 4, minutes=3)
     assert sorted(arrived(sandbox, people).values()) == [1, 1, 1]
 

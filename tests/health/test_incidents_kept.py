@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from mailboxes import tasks
+from mailboxes import clock, tasks
 from mailboxes.health import versions
 from mailboxes.health.explaining import explain
 from mailboxes.health.incidents import effects, store
@@ -285,3 +285,23 @@ def test_ux3_while_our_client_is_expired_a_connected_mailboxs_owner_reads_that_i
     assert statuses([mailbox]) == {"connected"}
     shown = customer(mailbox.workspace).get(reverse("mailbox", args=[mailbox.pk])).content.decode()
     assert "We have a problem with our connection to Outlook.com" in shown and "Everything works" not in shown
+
+
+def test_ux3_one_customers_directory_without_our_app_says_nothing_to_the_others() -> None:
+    mailbox, other = (_with_grant(make_mailbox(provider="outlook_com")) for _ in range(2))
+    record([evidence(one, leg) for one in (mailbox, other) for leg in Leg], now=START)
+    record([evidence(mailbox, Leg.OAUTH, BAD_CLIENT, at=at(5))], now=at(5))
+    assert explain(list(Mailbox.objects.filter(pk=other.pk))) == {}
+    record([evidence(mailbox, Leg.OAUTH, at=at(9))], now=at(9))
+    assert explain(list(Mailbox.objects.filter(pk=mailbox.pk))) == {}
+
+
+def test_x6_whoever_waits_since_a_host_blocks_our_address_reads_that_it_is_ours() -> None:
+    blocked, other = make_mailbox(provider="gmail"), make_mailbox(provider="yahoo")
+    record([evidence(one, leg) for one in (blocked, other) for leg in (Leg.SMTP, Leg.IMAP)], now=START)
+    banned = (Stage.GREETING, "554", "554 Your IP address has been blocked")
+    record([evidence(blocked, Leg.SMTP, banned, at=at(5))], now=at(5))
+    Mailbox.objects.filter(pk=blocked.pk).update(throttled_until=clock.now() + timedelta(minutes=20))
+    shown = customer(blocked.workspace).get(reverse("mailbox", args=[blocked.pk])).content.decode()
+    assert "Gmail does not let us in at the moment. There is nothing for you to do." in shown
+    assert explain(list(Mailbox.objects.filter(pk=other.pk))) == {}

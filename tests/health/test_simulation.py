@@ -102,7 +102,9 @@ def test_x8_the_same_seed_gives_the_same_answer_and_another_seed_another() -> No
 
 
 def test_x8_other_thresholds_give_other_answers() -> None:
-    hasty = thresholds_from({"bare_logins": 1, "bare_lasts": 0, "incident_failing": 100000, "incident_share": 1.0})
+    hasty = thresholds_from(
+        {"bare_logins": 1, "bare_lasts": 0, "incident_failing": 100000, "incident_share": 1.0, "flags_cap": 100000}
+    )
     assert simulate(Order("outage-535"), hasty)["flagged_wrongly"] > 100
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from campaigns.held import held, where_held
 from campaigns.models import Campaign, Lead, LeadMessage, Suppression
 from campaigns.moving import without_home
 from mailboxes.models import AuditEntry, Mailbox, OutMessage, Workspace
@@ -94,40 +92,6 @@ def test_k3_a_held_campaign_says_why_since_when_and_links_to_its_mailboxes() -> 
     assert ">Held<" in page and "It goes on by itself as soon as one can." in page and "Since " in page
     assert f'href="/mailboxes/{sick.pk}/"' in page and "Wrong password or login" in page and "Pause</button>" in page
     assert f"waits for {sick.address}" in page and "Not written to yet" in page
-
-
-@pytest.mark.parametrize(
-    ("column", "words"),
-    [
-        ("resting_until", "At its sending limit"),
-        ("risk_until", "Too many bounces"),
-        ("throttled_until", "Its provider wants a pause"),
-    ],
-)
-def test_k3_a_campaign_whose_mailboxes_all_rest_is_held_with_the_reason(column: str, words: str) -> None:
-    mailbox = working()
-    campaign = campaign_of(mailbox.workspace, mailbox, leads=1, state="running")
-    assert held([campaign]) == {}
-    later = timezone.now() + timedelta(hours=1)
-    Mailbox.objects.filter(pk=mailbox.pk).update(**{column: later})
-    page = text(customer(mailbox.workspace).get(f"/campaigns/{campaign.pk}/"))
-    assert ">Held<" in page and f"cannot send at the moment ({words})" in page
-    assert list(where_held(Campaign.objects.all())) == [campaign]
-
-
-def test_k3_a_campaign_whose_mailbox_reads_the_gap_first_says_so() -> None:
-    mailbox = working()
-    campaign = campaign_of(mailbox.workspace, mailbox, leads=1, state="running")
-    Mailbox.objects.filter(pk=mailbox.pk).update(status_since=timezone.now() + timedelta(minutes=1))
-    assert "Reads first what has arrived" in held([campaign])[campaign.pk].reason
-
-
-def test_k3_one_mailbox_that_can_send_is_enough() -> None:
-    mailbox = working()
-    rests = working(mailbox.workspace)
-    Mailbox.objects.filter(pk=rests.pk).update(resting_until=timezone.now() + timedelta(hours=1))
-    campaign = campaign_of(mailbox.workspace, mailbox, rests, leads=1, state="running")
-    assert held([campaign]) == {} and not where_held(Campaign.objects.all()).exists()
 
 
 def test_k1_leads_are_filtered_searched_and_come_in_pages() -> None:
