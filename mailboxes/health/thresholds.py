@@ -64,6 +64,8 @@ class Thresholds:
     candidate_part: float = 0.5
     candidate_holds_for: timedelta = timedelta(minutes=10)
     candidate_pulls_forward: int = 10
+    asks_other_providers: int = 4
+    asks_mailboxes_of_each: int = 2
     incident_looks_back: timedelta = timedelta(minutes=15)
     incident_closes_below: float = 0.05
     incident_closes_after: timedelta = timedelta(minutes=10)

@@ -305,3 +305,19 @@ def test_x6_whoever_waits_since_a_host_blocks_our_address_reads_that_it_is_ours(
     shown = customer(blocked.workspace).get(reverse("mailbox", args=[blocked.pk])).content.decode()
     assert "Gmail does not let us in at the moment. There is nothing for you to do." in shown
     assert explain(list(Mailbox.objects.filter(pk=other.pk))) == {}
+
+
+def test_h9_where_one_provider_is_silent_a_few_of_the_others_are_asked_at_once() -> None:
+    silent = park(10)
+    others = [*park(6, provider="yahoo", tag="y"), *park(6, provider="zoho_com", tag="z")]
+    record([evidence(one, Leg.SMTP, at=at(0.5)) for one in others], now=at(0.5))
+    CheckState.objects.update(next_check_at=at(50))
+    record([evidence(one, Leg.SMTP, NO_ROUTE, at=at(1)) for one in silent], now=at(1))
+    assert CheckState.objects.filter(mailbox__in=others, next_check_at=at(1)).count() == 4
+
+
+def test_h9_where_logins_are_refused_nobody_elses_are_tried() -> None:
+    refused, others = park(10), park(6, provider="yahoo", tag="y")
+    CheckState.objects.update(next_check_at=at(50))
+    refuse_once(refused, 1)
+    assert not CheckState.objects.filter(mailbox__in=others, next_check_at=at(1)).exists()

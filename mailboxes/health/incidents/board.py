@@ -14,18 +14,14 @@ from typing import Protocol
 from mailboxes.diagnosis.values import Diagnosis, Reply
 from mailboxes.health.decide import Decision, Snapshot, decide, hold_back, reconsider
 from mailboxes.health.evidence import Evidence
-from mailboxes.health.failure_class import FailureClass
 from mailboxes.health.incidents.cap import newly_flagged, over_the_cap
 from mailboxes.health.incidents.deciding import holds_for, step
 from mailboxes.health.incidents.ledger import keys_of
 from mailboxes.health.incidents.observing import seen_in
-from mailboxes.health.incidents.values import Counts, Incident, Key, Phase, Seen, Word
+from mailboxes.health.incidents.values import MAYBE_OURS, Counts, Incident, Key, Phase, Seen, Word
 from mailboxes.health.policy import is_held
 from mailboxes.health.thresholds import Thresholds
 from mailboxes.states import Source
-
-# Where nobody answers us, no provider is at fault.
-_OURS_EXPLAINS = frozenset({FailureClass.NETWORK, FailureClass.NAME})
 
 
 class Book(Protocol):
@@ -138,7 +134,7 @@ class Board:
 
     def _is_explained(self, key: Key) -> bool:
         ours = any(one.key.is_ours for one in self.active)
-        return ours and not key.is_ours and key.failure_class in _OURS_EXPLAINS
+        return ours and not key.is_ours and key.failure_class in MAYBE_OURS
 
     def _decide(
         self,

@@ -14,7 +14,7 @@ from mailboxes.health.failure_class import FailureClass
 from mailboxes.health.incidents import store
 from mailboxes.health.incidents.board import Board
 from mailboxes.health.incidents.deciding import holds_for, released_at
-from mailboxes.health.incidents.values import Incident, Key, Phase, Word
+from mailboxes.health.incidents.values import MAYBE_OURS, Incident, Key, Phase, Word
 from mailboxes.health.saving import save
 from mailboxes.health.snapshots import load
 from mailboxes.models import AuditEntry, CheckState, StatusChange
@@ -36,8 +36,10 @@ def follow(changed: Sequence[Incident], board: Board, now: datetime) -> None:
             _try_again(incident.key, board, now)
         elif incident.phase is Phase.CANDIDATE:
             _pull_forward(incident.key, board, now)
+            _ask_others(incident.key, board, now)
         elif is_open:
             _open(incident, board, now)
+            _ask_others(incident.key, board, now)
         else:
             _close(incident, board, now)
 
@@ -46,6 +48,14 @@ def _pull_forward(key: Key, board: Board, now: datetime) -> None:
     others = store.mailboxes_of(key).filter(status=Status.CONNECTED, check_state__next_check_at__gt=now)
     ids = list(others.values_list("id", flat=True)[: board.numbers.candidate_pulls_forward])
     CheckState.objects.filter(mailbox_id__in=ids).update(next_check_at=now)
+
+
+def _ask_others(key: Key, board: Board, now: datetime) -> None:
+    """Whether it is our own fault: a few mailboxes of other providers say so, before anybody's second failure."""
+    if key.is_ours or key.failure_class not in MAYBE_OURS:
+        return
+    ids = store.mailboxes_of_others(key, now, board.numbers)
+    CheckState.objects.filter(mailbox_id__in=ids, next_check_at__gt=now).update(next_check_at=now)
 
 
 def _open(incident: Incident, board: Board, now: datetime) -> None:

@@ -231,6 +231,18 @@ def mailboxes_of(key: Key) -> QuerySet[Mailbox]:
     return found
 
 
+def mailboxes_of_others(key: Key, now: datetime, numbers: Thresholds) -> list[int]:
+    """Return a few connected mailboxes of a few other providers that were tried lately. A query for each provider."""
+    lately = LoginCount.objects.filter(slot__gt=now - numbers.incident_worse_window, leg=key.leg.value)
+    others = lately.exclude(Q(scope=key.scope) | Q(scope__startswith="ours:")).order_by()
+    scopes = others.values_list("scope", flat=True).distinct()[: numbers.asks_other_providers]
+    found: list[int] = []
+    for scope in scopes:
+        rows = mailboxes_of(key._replace(scope=scope)).filter(status=Status.CONNECTED)
+        found += rows.values_list("id", flat=True)[: numbers.asks_mailboxes_of_each]
+    return found
+
+
 def held_by(key: Key) -> QuerySet[Mailbox]:
     """Return the mailboxes that stand as suspect for this class of cause. Of two failing legs a mailbox shows one:
     the leg is not asked for."""

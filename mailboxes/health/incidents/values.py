@@ -28,6 +28,10 @@ class Key(NamedTuple):
         return self.scope.startswith("ours:")
 
 
+# Where nobody answers, it may be our own way out or name server: other providers' mailboxes can tell.
+MAYBE_OURS = frozenset({FailureClass.NETWORK, FailureClass.NAME})
+
+
 class Phase(StrEnum):
     """How far an incident has come."""
 

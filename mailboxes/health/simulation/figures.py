@@ -17,9 +17,9 @@ from mailboxes.health.simulation.world import START, Box, Population, Site
 from mailboxes.health.thresholds import DEFAULT, Thresholds
 
 AFTERWARDS = timedelta(minutes=90)
-NAMED_AT_MOST = 3.0
-BARE_AT_MOST = 13.0
-AFTER_INCIDENT_AT_MOST = 30.0
+# SPEC H4.
+NAMED_WITHIN = timedelta(minutes=3)
+BARE_WITHIN = timedelta(minutes=13)
 USUAL_NOISE = Noise(timeouts=0.01, refusals=0.0001)
 
 
@@ -62,9 +62,10 @@ def simulate(order: Order, numbers: Thresholds = DEFAULT) -> dict[str, Any]:
         seed=order.seed,
         words=scenario.words,
         refusals_allowed=population.refusals_allowed,
+        flagged_within=NAMED_WITHIN if scenario.named else BARE_WITHIN,
     )
     run.run()
-    return _figures(order, scenario, run, ends - START)
+    return _figures(order, run, ends - START)
 
 
 def _of_recipients(order: Order, numbers: Thresholds) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def _rule(scenario: Scenario, order: Order) -> Callable[..., Any]:
     return scenario.answer
 
 
-def _figures(order: Order, scenario: Scenario, run: Simulation, length: timedelta) -> dict[str, Any]:
+def _figures(order: Order, run: Simulation, length: timedelta) -> dict[str, Any]:
     tally, boxes = run.tally, list(run.boxes.values())
     mailbox_days = len(boxes) * (length / timedelta(days=1))
     wrongly_out = [
@@ -114,7 +115,7 @@ def _figures(order: Order, scenario: Scenario, run: Simulation, length: timedelt
         "mailbox_days": round(mailbox_days, 2),
         "flagged_wrongly": tally.flagged_wrongly,
         "flagged_rightly": tally.flagged_rightly,
-        "flagged_late": _late(scenario, tally.minutes_to_flag, run) + _missing(boxes),
+        "flagged_late": tally.flagged_late + _missing(boxes),
         "minutes_to_flag_p50": _rounded(median(tally.minutes_to_flag)) if tally.minutes_to_flag else None,
         "minutes_to_flag_max": _rounded(max(tally.minutes_to_flag, default=None)),
         "needing_a_person_wrongly": sum(not box.is_refused(START + length) for box in flagged),
@@ -127,14 +128,6 @@ def _figures(order: Order, scenario: Scenario, run: Simulation, length: timedelt
         "logins_per_mailbox_day": round(tally.logins / mailbox_days, 1),
         "most_refused_in_ten_minutes": _most_refused(tally.refused_by_host),
     }
-
-
-def _late(scenario: Scenario, minutes: Sequence[float], run: Simulation) -> int:
-    """How many real refusals were flagged later than they had to be, from the first login that met them."""
-    if run.tally.incidents:
-        until = (run.fault_until - FAULT_AT) / timedelta(minutes=1) + AFTER_INCIDENT_AT_MOST
-        return sum(one > until for one in minutes)
-    return sum(one > (NAMED_AT_MOST if scenario.named else BARE_AT_MOST) for one in minutes)
 
 
 def _missing(boxes: Sequence[Box]) -> int:

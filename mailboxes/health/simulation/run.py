@@ -18,7 +18,7 @@ from mailboxes.health.evidence import Evidence
 from mailboxes.health.incidents.board import Board
 from mailboxes.health.incidents.deciding import holds_for, released_at
 from mailboxes.health.incidents.ledger import Ledger
-from mailboxes.health.incidents.values import Incident, Key, Phase, Word
+from mailboxes.health.incidents.values import MAYBE_OURS, Incident, Key, Phase, Word
 from mailboxes.health.policy import MAIL_LEGS
 from mailboxes.health.schedule import Round, legs_to_try, next_check
 from mailboxes.health.simulation.world import START, TOKEN_LIVES, Box, Site, Tally
@@ -31,6 +31,7 @@ LOOKED_AT_EVERY = timedelta(seconds=15)
 TICK = timedelta(seconds=5)  # how often the worker looks for what is due
 ATTEMPT_TAKES = timedelta(seconds=2)
 FRESH = timedelta(minutes=5)
+AFTER_INCIDENT_AT_MOST = timedelta(minutes=30)
 CHECK, READ, LOOK, WORD = range(4)
 
 
@@ -49,7 +50,8 @@ class Words:
 
 
 class Simulation:
-    """One run. `fault_until` is when the scenario's fault is over; `words` is what a person does about incidents."""
+    """One run. `fault_until` is when the scenario's fault is over; `words` is what a person does about incidents;
+    `flagged_within` is how soon a real refusal has to be flagged where no incident holds it."""
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Simulation:
         seed: int,
         words: Words | None = None,
         refusals_allowed: int | None = None,
+        flagged_within: timedelta = timedelta(minutes=13),
     ) -> None:
         self.boxes = {box.snapshot.id: box for box in boxes}
         self.site, self.numbers = site, numbers
@@ -71,6 +74,7 @@ class Simulation:
         self.board = Board(numbers, self.book)
         self.tally = Tally()
         self._words = words or Words()
+        self._flagged_within = flagged_within
         self._host, self._refusals_allowed = HostAccount(), refusals_allowed
         self._rng = random.Random(seed)
         self._queue: list[tuple[datetime, int, int]] = []
@@ -262,7 +266,13 @@ class Simulation:
             self.tally.flagged_wrongly += 1
             return
         self.tally.flagged_rightly += 1
-        self.tally.minutes_to_flag.append((at - (box.met_at or at)) / timedelta(minutes=1))
+        waited = at - (box.met_at or at)
+        self.tally.minutes_to_flag.append(waited / timedelta(minutes=1))
+        if self.tally.incidents:  # held while one is open
+            over = max(self.fault_until, self.tally.incident_over_at or at)
+            self.tally.flagged_late += at - over > AFTER_INCIDENT_AT_MOST
+        else:
+            self.tally.flagged_late += waited > self._flagged_within
 
     def _count_out(self, box: Box, at: datetime, *, ends: bool = False) -> None:
         is_out = box.snapshot.standing.status is not Status.CONNECTED
@@ -292,10 +302,13 @@ class Simulation:
             self._recheck(incident, at)
         elif incident.phase is Phase.CANDIDATE:
             self._pull_forward(incident.key, at)
+            self._ask_others(incident.key, at)
         elif incident.phase is Phase.OPEN:
+            self._ask_others(incident.key, at)
             self._note_incident(incident, at)
             self._reconsider(incident, at)
         else:
+            self.tally.incident_over_at = at if incident.opened_at is not None else self.tally.incident_over_at
             self._release(incident, at)
 
     def _note_incident(self, incident: Incident, at: datetime) -> None:
@@ -313,6 +326,18 @@ class Simulation:
         others = [box for box in self._of_key(key) if box.snapshot.standing.status is Status.CONNECTED]
         for box in self._rng.sample(others, min(len(others), self.numbers.candidate_pulls_forward)):
             self._schedule(box, at)
+
+    def _ask_others(self, key: Key, at: datetime) -> None:
+        """Whether it is our own fault: a few mailboxes of other providers say so."""
+        if key.is_ours or key.failure_class not in MAYBE_OURS:
+            return
+        by_group: dict[int, list[Box]] = {}
+        for box in self.boxes.values():
+            if box.snapshot.scopes.get(key.leg) != key.scope and box.snapshot.standing.status is Status.CONNECTED:
+                by_group.setdefault(box.group, []).append(box)
+        for group in sorted(by_group)[: self.numbers.asks_other_providers]:
+            for box in by_group[group][: self.numbers.asks_mailboxes_of_each]:
+                self._schedule(box, at)
 
     def _reconsider(self, incident: Incident, at: datetime, *, by_word: bool = False) -> None:
         for box in list(self._of_key(incident.key)):

@@ -136,5 +136,6 @@ class Tally:
     incidents: int = 0
     alarms: int = 0
     first_incident_at: datetime | None = None
+    incident_over_at: datetime | None = None
     all_well_at: datetime | None = None
     refused_by_host: list[datetime] = field(default_factory=list)
