@@ -70,14 +70,16 @@ def add_counts(
 
 
 def about_how_many(model: type[models.Model]) -> int:
-    """Return how many rows a table has: PostgreSQL's own estimate where it is large, counted where it is small."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [_quote(model._meta.db_table)])
-            (estimate,) = cursor.fetchone()
-        if estimate >= _ESTIMATED_FROM:
-            return int(estimate)
-    return model._default_manager.count()
+    """Return how many rows a table has: counted where it is small, and PostgreSQL's own estimate where it is large."""
+    counted = model._default_manager.order_by()[:_ESTIMATED_FROM].count()
+    if counted < _ESTIMATED_FROM:
+        return counted
+    if connection.vendor != "postgresql":
+        return model._default_manager.count()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [_quote(model._meta.db_table)])
+        (estimate,) = cursor.fetchone()
+    return max(int(estimate), counted)
 
 
 def _source(model: type[models.Model], names: Sequence[str]) -> str:
