@@ -23,8 +23,8 @@ from mailboxes.health.due import check_due
 from mailboxes.models import Heartbeat, StaffAlarm
 from mailboxes.sandbox.faults import faults
 from mailboxes.sandbox.server import Sandbox
-from tests.flows.test_demo_live import free_port
 from tests.make import Clock, make_mailbox, make_outgoing, make_sandbox_mailbox, register
+from tests.ports import free_port
 from tests.secrets import leaks
 
 

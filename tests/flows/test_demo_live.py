@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import socket
 import sqlite3
@@ -18,14 +17,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-
-def free_port() -> int:
-    """A free port below those that systems give away by themselves: nobody takes it before the demo does."""
-    for port in random.SystemRandom().sample(range(20_000, 30_000), 50):
-        with socket.socket() as sock:
-            if sock.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise AssertionError("no free port found")
+from tests.ports import free_port
 
 
 class Demo:

@@ -15,7 +15,8 @@ import pytest
 from django.conf import settings
 
 from config.web import TimedSocket
-from tests.foreign.processes import free_port, wait_until
+from tests.foreign.processes import wait_until
+from tests.ports import free_port
 
 POST = b"POST /sign-in/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 HALF_A_BODY = POST + b"Content-Length: 5000\r\n\r\nusername=half"

@@ -17,13 +17,13 @@ from mailboxes.sandbox.authority import Authority
 from tests.foreign.processes import (
     LISTEN,
     accounts,
-    free_port,
     program,
     run,
     wait_for,
     wait_until,
     wait_until_gone,
 )
+from tests.ports import free_port
 
 # Host names below the domain, and what is wrong with the certificate that each shows (by SNI).
 CERTIFICATES = {"mail": "", "expired": "expired", "elsewhere": "wrong_name", "foreign": "foreign"}

@@ -18,12 +18,12 @@ from tests.foreign.processes import (
     LISTEN,
     CannotRun,
     accounts,
-    free_port,
     program,
     run,
     wait_for,
     wait_until_gone,
 )
+from tests.ports import free_port
 
 _HERE = Path(__file__).parent
 

@@ -73,13 +73,6 @@ def run(*command: str | Path, check: bool = True) -> str:
     return said
 
 
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((LISTEN, 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_for(*ports: int) -> None:
     """Until all ports answer, READY_S at most."""
     wait_until(lambda: all(_answers(port) for port in ports), f"ports {ports} do not answer")

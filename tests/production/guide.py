@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
 import shutil
 import socket
@@ -62,15 +61,6 @@ def copy_of_the_code(folder: Path) -> Path:
 def environment(**more: str) -> dict[str, str]:
     """Return the environment of a fresh login: without whatever this test run set."""
     return {name: value for name, value in os.environ.items() if not _NOT_OURS.match(name)} | more
-
-
-def free_port() -> int:
-    """Return a port below those that the system gives to outgoing connections."""
-    for port in random.sample(range(20000, 32000), 200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise AssertionError("no port is free")
 
 
 def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str], within_s: float, what: str) -> None:

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from django_otp.oath import totp
 
+from tests.ports import free_port
 from tests.production import guide
 from tests.production.browser import Browser
 
@@ -113,7 +114,7 @@ def machine(server: str, tmp_path_factory: pytest.TempPathFactory) -> Machine:
         PATH=os.pathsep.join([str(programs), str(newest), os.environ["PATH"]]),
         PGHOST=str(where.hostname), PGPORT=str(where.port), PGUSER="postmend",
     )  # fmt: skip
-    made = Machine(guide.copy_of_the_code(folder), env, guide.free_port())
+    made = Machine(guide.copy_of_the_code(folder), env, free_port())
     for block in guide.blocks():
         if block.word == "run":
             code, said = made.run(block)

@@ -18,6 +18,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from config.accesslog import KeylessLogger
 from config.logs import without_keys
+from tests.ports import free_port
 from tests.production import guide
 from tests.production.browser import HOST
 
@@ -67,7 +68,7 @@ def test_sec17_no_variable_of_gunicorns_access_log_shows_a_key_or_a_query() -> N
 
 
 def test_sec17_gunicorn_with_its_access_log_on_writes_no_key(tmp_path: Path) -> None:
-    port, log = guide.free_port(), tmp_path / "log"
+    port, log = free_port(), tmp_path / "log"
     command = f"{sys.executable} -m gunicorn --bind 127.0.0.1:{port} --workers 1 --access-logfile - --log-level debug"
     with guide.running(f"{command} tests.production.nobody", guide.ROOT, guide.environment(), log) as process:
         guide.wait_until(lambda: guide.listens(port), process, 60, "gunicorn does not listen")
@@ -93,7 +94,7 @@ class Nginx:
     """The page's configuration, in a folder and on free ports; the web process is a socket of the test's."""
 
     def __init__(self, program: str, folder: Path) -> None:
-        self.folder, self.plain, self.secure, self.web = folder, guide.free_port(), guide.free_port(), guide.free_port()
+        self.folder, self.plain, self.secure, self.web = folder, free_port(), free_port(), free_port()
         authority = trustme.CA()
         certificate = authority.issue_cert(HOST)
         certificate.private_key_pem.write_to_path(folder / "privkey.pem")
