@@ -9,7 +9,7 @@ from django.utils.timesince import timesince
 from mailboxes.diagnosis.advice import Action, Advice, Place, advise, status_page
 from mailboxes.diagnosis.categories import Category
 from mailboxes.health import rules
-from mailboxes.health.explaining import explain_one
+from mailboxes.health.explaining import Explanation
 from mailboxes.models import Mailbox
 from mailboxes.providers.presets import by_id, family
 from mailboxes.states import Status
@@ -69,9 +69,9 @@ def ago(at: datetime | None, now: datetime) -> str:
     return "now" if (now - at).total_seconds() < 60 else timesince(at, now, depth=1).replace("\xa0", " ")
 
 
-def advice_for(mailbox: Mailbox, *, oauth: bool) -> Advice | None:
-    """What to tell the customer; None where nothing is wrong. What an incident explains asks nobody to act (H9)."""
-    explained = explain_one(mailbox)
+def advice_for(mailbox: Mailbox, *, oauth: bool, explained: Explanation | None) -> Advice | None:
+    """What to tell the customer; None where nothing is wrong. What an incident explains (`explain_one`) asks nobody to
+    act (H9)."""
     if explained is not None:
         action = Action.UPDATE_CREDENTIALS if explained.needs_secret else Action.WAIT
         return Advice(explained.sentence, action, explained.steps, status_page(family(mailbox.provider)))

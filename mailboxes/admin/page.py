@@ -12,6 +12,7 @@ from mailboxes.admin import picture, timeline
 from mailboxes.admin.badges import badge
 from mailboxes.diagnosis.advice import Action
 from mailboxes.health.domains import sign_of
+from mailboxes.health.explaining import explain_one
 from mailboxes.health.legs import unpack
 from mailboxes.health.limits import Use, uses
 from mailboxes.health.policy import leg_status
@@ -51,7 +52,7 @@ def context(mailbox: Mailbox, now: datetime, before: datetime | None = None) -> 
     """Everything that the page's templates need; the timeline from `before` on backwards."""
     columns = ("kind", "version", "replaced_at", "identity_name", "refreshed_at")
     kind = Credential.objects.filter(mailbox=mailbox).values_list(*columns).first()
-    advice = advice_for(mailbox, oauth=bool(kind and kind[0] == CredentialKind.OAUTH))
+    advice = advice_for(mailbox, oauth=bool(kind and kind[0] == CredentialKind.OAUTH), explained=explain_one(mailbox))
     state = CheckState.objects.filter(mailbox=mailbox).first()
     listed, older = timeline.days(mailbox, before or now + timedelta(seconds=1))
     made = panels(mailbox)

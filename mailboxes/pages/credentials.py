@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
+from mailboxes.health.explaining import explain_one
 from mailboxes.health.outgoing import from_settings
 from mailboxes.limits import Limited, take
 from mailboxes.models import Mailbox, Trial, Workspace
@@ -173,7 +174,8 @@ def _shown(form: CredentialsForm, name: str, notes: dict[str, list[str]]) -> dic
 def _sign_in(form: CredentialsForm, mailbox: Mailbox | None) -> Any:
     """The sign-in at the provider, where it has one and we are registered there."""
     if mailbox is not None:
-        return sign_in_for(mailbox, advice_for(mailbox, oauth=False), oauth=False) or _by_preset(mailbox.provider)
+        advice = advice_for(mailbox, oauth=False, explained=explain_one(mailbox))
+        return sign_in_for(mailbox, advice, oauth=False) or _by_preset(mailbox.provider)
     return _by_preset(form.preset.id if form.preset else "")
 
 

@@ -76,7 +76,8 @@ def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, An
     """All that the page shows."""
     credential = Credential.objects.filter(mailbox=found).only("kind", "identity_name", "replaced_at").first()
     oauth = credential is not None and credential.kind == CredentialKind.OAUTH
-    advice = advice_for(found, oauth=oauth)
+    explained = explain_one(found)
+    advice = advice_for(found, oauth=oauth, explained=explained)
     check = AskedCheck.objects.filter(mailbox=found).order_by("-asked_at", "-id").first()
     trial = Trial.objects.filter(mailbox=found, done_at__isnull=True).order_by("-asked_at").first()
     request_open = ReconnectRequest.objects.filter(mailbox=found, answered_at__isnull=True).first()
@@ -85,7 +86,7 @@ def context(request: HttpRequest, found: Mailbox, now: datetime) -> dict[str, An
     return {
         "mailbox": found,
         "advice": advice,
-        "explained": explain_one(found),
+        "explained": explained,
         "sign_in": sign_in_for(found, advice, oauth=oauth) if advice or request_open else None,
         "opens_form": advice is None
         or advice.action in _FORM

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from campaigns.choosing import choose
+from campaigns.models import Lead
 from campaigns.taking import take
 from mailboxes.health.record import record
-from mailboxes.models import InboxState, Mailbox, Workspace
+from mailboxes.models import InboxState, InMessage, Mailbox, OutMessage, Workspace
 from mailboxes.outbox import claim, settling
 from mailboxes.wire.letters import Delivery, Fate
 from mailboxes.wire.values import Leg, Report, Stage
@@ -15,6 +16,7 @@ from mailboxes.wire.values import Step as WireStep
 from tests.make import START, caught_up, evidence, make_mailbox
 
 DAY = timedelta(days=1)
+FAILED = {"kind": "bounce", "bounce_outcome": "failed", "bounce_status": "5.1.1", "bounce_text": "550 no such user"}
 SENT = Delivery(Fate.SENT, Report(Leg.SMTP, (WireStep(Stage.DATA, True, 1),)))
 
 
@@ -29,6 +31,15 @@ def ready(workspace: Workspace, amount: int = 1) -> list[Mailbox]:
 
 def leads(amount: int) -> list[str]:
     return [f"lead{number}@people.test" for number in range(amount)]
+
+
+def arrive(lead: Lead, now: datetime, *, proved: bool, **values: str) -> None:
+    """A bounce of the lead's last message, as the reader stores it."""
+    out = OutMessage.objects.filter(lead_message__lead=lead).latest("id")
+    InMessage.objects.create(
+        mailbox=out.mailbox, identity=f"{InMessage.objects.count()}", role="inbox", uid=1, thread="t", arrived_at=now,
+        answers=out, waits_for="campaign", proved=proved, **(FAILED | values),
+    )  # fmt: skip
 
 
 def deliver(now: datetime) -> int:

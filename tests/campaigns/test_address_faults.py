@@ -13,16 +13,15 @@ from campaigns.taking import take
 from mailboxes.diagnosis.values import Reply
 from mailboxes.health import risk
 from mailboxes.health.rules import diagnose
-from mailboxes.models import InMessage, Mailbox, OutMessage, StaffAlarm
+from mailboxes.models import Mailbox, OutMessage, StaffAlarm
 from mailboxes.outbox import claim, settling
 from mailboxes.wire.letters import Delivery, Fate
 from mailboxes.wire.values import Leg, Report, Stage, Step
-from tests.campaigns.desk import ready, turn
+from tests.campaigns.desk import arrive, ready, turn
 from tests.make import START, make_workspace
 from tests.post import make_campaign, run
 
 pytestmark = pytest.mark.django_db
-BOUNCED = {"kind": "bounce", "bounce_outcome": "failed", "bounce_status": "5.1.1", "bounce_text": "550 no such user"}
 
 
 def at(minutes: float) -> datetime:
@@ -40,12 +39,9 @@ def written_to(workspaces: int, each: int, domain: str = "lying.test") -> list[L
 
 
 def bounce(leads: list[Lead], now: datetime) -> None:
+    """All come back, and are taken note of together."""
     for lead in leads:
-        out = OutMessage.objects.filter(lead_message__lead=lead).latest("id")
-        InMessage.objects.create(
-            mailbox=out.mailbox, identity=f"{InMessage.objects.count()}", role="inbox", uid=1, thread="t",
-            arrived_at=now, answers=out, waits_for="campaign", proved=True, **BOUNCED,
-        )  # fmt: skip
+        arrive(lead, now, proved=True)
     take(now)
 
 

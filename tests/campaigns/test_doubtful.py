@@ -12,14 +12,13 @@ from campaigns import doubtful
 from campaigns.choosing import choose
 from campaigns.models import Campaign, Lead, Suppression
 from campaigns.taking import take
-from mailboxes.models import AuditEntry, InboxState, InMessage, Mailbox, OutMessage
-from tests.campaigns.desk import leads, ready, turn
+from mailboxes.models import AuditEntry, InboxState, Mailbox, OutMessage
+from tests.campaigns.desk import arrive, leads, ready, turn
 from tests.make import START, make_member, make_workspace
 from tests.pages.customers import text
 from tests.post import make_campaign, run
 
 pytestmark = pytest.mark.django_db
-FAILED = {"kind": "bounce", "bounce_outcome": "failed", "bounce_status": "5.1.1", "bounce_text": "550 no such user"}
 
 
 def written_to(amount: int = 2, steps: int = 2) -> tuple[Mailbox, Campaign]:
@@ -35,11 +34,7 @@ def written_to(amount: int = 2, steps: int = 2) -> tuple[Mailbox, Campaign]:
 
 def reported(lead: Lead, now: datetime, *, proved: bool = False, **values: str) -> None:
     """What the reader stores of a report, taken note of."""
-    out = OutMessage.objects.filter(lead_message__lead=lead).latest("id")
-    InMessage.objects.create(
-        mailbox=out.mailbox, identity=f"{InMessage.objects.count()}", role="inbox", uid=1, thread="t", arrived_at=now,
-        answers=out, waits_for="campaign", proved=proved, **(FAILED | values),
-    )  # fmt: skip
+    arrive(lead, now, proved=proved, **values)
     take(now)
 
 

@@ -10,7 +10,6 @@ from django.db import transaction
 
 from mailboxes.health import alarms
 from mailboxes.health.decide import reconsider
-from mailboxes.health.failure_class import FailureClass
 from mailboxes.health.incidents import store
 from mailboxes.health.incidents.board import Board
 from mailboxes.health.incidents.deciding import holds_for, released_at
@@ -22,7 +21,6 @@ from mailboxes.models import Incident as IncidentRow
 from mailboxes.models.incident import ACTIVE
 from mailboxes.models.sets import update_rows
 from mailboxes.states import Status
-from mailboxes.wire.values import Leg
 
 CHUNK = 500
 _BROKEN = (Status.ERROR.value, Status.NEEDS_REAUTH.value)
@@ -129,7 +127,7 @@ def look(now: datetime) -> int:
     if not rows:
         return 0
     board = store.open_board(now)
-    keys = [Key(row.scope, Leg(row.leg), FailureClass(row.failure_class)) for row in rows]
+    keys = [store.key_of(row) for row in rows]
     changed = board.look_at(keys, now)
     store.keep(changed, now)
     follow(changed, board, now)
@@ -165,7 +163,7 @@ def say(row: IncidentRow, word: Word, *, acting_user_id: int | None, now: dateti
     IncidentRow.objects.filter(pk=row.pk).update(word=word.value, word_at=now, word_by_id=acting_user_id)
     AuditEntry.objects.create(actor_id=acting_user_id, action=f"incident: {word.value}", detail=str(row)[:200], at=now)
     board = store.open_board(now)
-    key = Key(row.scope, Leg(row.leg), FailureClass(row.failure_class))
+    key = store.key_of(row)
     if word is Word.REAL:
         _reconsider(store.held_by(key).values_list("id", flat=True), board, now, by_word=True)
     if word in (Word.REAL, Word.RELEASE):

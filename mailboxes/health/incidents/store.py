@@ -47,9 +47,14 @@ def open_board(now: datetime) -> Board:
     return Board(numbers, DatabaseBook(numbers, explained), incidents)
 
 
+def key_of(row: IncidentRow) -> Key:
+    """Return what an incident is of."""
+    return Key(row.scope, Leg(row.leg), FailureClass(row.failure_class))
+
+
 def _incident(row: IncidentRow) -> Incident:
     return Incident(
-        key=Key(row.scope, Leg(row.leg), FailureClass(row.failure_class)),
+        key=key_of(row),
         phase=Phase(row.phase),
         started_at=row.started_at,
         changed_at=row.changed_at,
@@ -306,7 +311,7 @@ def _described(key: Key, since: datetime) -> dict[str, Any]:
 
 def describe(row: IncidentRow) -> None:
     """Say anew how many mailboxes an active incident is of."""
-    key = Key(row.scope, Leg(row.leg), FailureClass(row.failure_class))
+    key = key_of(row)
     found = _described(key, row.started_at)
     found["mailboxes"] = max(found["mailboxes"], row.mailboxes, _held(key))
     found["workspaces"] = max(found["workspaces"], row.workspaces)
